@@ -1,0 +1,30 @@
+package main
+
+// Temporary: keeps go.mod whole until every package imports its own.
+import (
+	_ "charm.land/bubbletea/v2"
+	_ "charm.land/lipgloss/v2"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/emersion/go-sasl"
+	_ "github.com/emersion/go-smtp"
+	_ "github.com/gopacket/gopacket/pcapgo"
+	_ "github.com/songgao/water"
+	_ "github.com/stretchr/testify/require"
+	_ "github.com/vishvananda/netlink"
+	_ "github.com/vishvananda/netns"
+	_ "github.com/wneessen/go-mail"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/net/nettest"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "golang.org/x/text/width"
+	_ "gvisor.dev/gvisor/pkg/refs"
+	_ "gvisor.dev/gvisor/pkg/tcpip/faketime"
+	_ "gvisor.dev/gvisor/pkg/tcpip/link/nested"
+	_ "gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	_ "gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	_ "gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	_ "gvisor.dev/gvisor/pkg/tcpip/transport/raw"
+	_ "gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	_ "pgregory.net/rapid"
+)

@@ -1,0 +1,2 @@
+package packetpool
+type Pool struct{}
