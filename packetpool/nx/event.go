@@ -135,10 +135,11 @@ func (e DialogueEvent) EventName() string {
 
 // DropEvent is something that was thrown away: where, what, and why.
 type DropEvent struct {
-	Where  string `json:"where"`
-	Reason string `json:"reason"`
-	Bytes  int    `json:"bytes"`
-	Packet []byte `json:"-"` // the first bytes of the datagram, for captures; nil when not at hand
+	Where     string    `json:"where"`
+	Direction Direction `json:"direction,omitempty"` // zero when it was on no way
+	Reason    string    `json:"reason"`
+	Bytes     int       `json:"bytes"`
+	Packet    []byte    `json:"-"` // the first bytes of the datagram, for captures; nil when not at hand
 }
 
 func (DropEvent) EventName() string { return "drop" }
