@@ -19,6 +19,8 @@
 package link
 
 import (
+	"errors"
+
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 
@@ -34,13 +36,26 @@ type Driver interface {
 
 // Attachment is what an instance tells the driver that it opens.
 type Attachment struct {
-	Instance string           // name of the IP instance
-	Pool     *packetpool.Pool // default pool: an inbound frame lives in its packets
-	Clock    nx.Clock
+	Instance string // name of the IP instance
+
+	// Pool is the instance's default pool: an inbound frame lives in its
+	// packets. Nil: frames come in memory of the driver's own, and the instance
+	// copies them at its gate. A wrapper that holds or changes frames passes
+	// nil on, because what is still on the wire takes no packets.
+	Pool *packetpool.Pool
+
+	Clock    nx.Clock    // nil: the machine's
 	Recorder nx.Recorder // nil: nobody looks
 
+	// WireSegments is set by a wrapper that works on segments as they are on
+	// the wire: no super-segments and no unfinished checksums, in either
+	// direction. It is the reason, "fault", that Info.Why shows. Empty: the
+	// driver may offload.
+	WireSegments string
+
 	// LinkChange tells the instance that the link came up or went away, with
-	// the reason. It may be called from any goroutine and does not block.
+	// the reason. It may be called from any goroutine and does not block. Nil:
+	// nobody asks.
 	LinkChange func(up bool, why error)
 }
 
@@ -59,7 +74,7 @@ type Endpoint interface {
 
 	// Stop ends delivery: when it returns, the reader has ended and
 	// DeliverNetworkPacket is not called any more. Sending still works. It may
-	// be called more than once.
+	// be called more than once, also before Attach.
 	Stop()
 
 	// Release closes the device. The instance calls it last, after the stack
@@ -72,14 +87,19 @@ type Endpoint interface {
 
 // Info describes an endpoint.
 type Info struct {
-	Device    string   // "tun0", "ram:net1/2"
-	Kind      string   // "tun", "ram", "frames"
-	Up        bool     // GET_STATUS
-	Offload   bool     // super-segments cross the link
-	Why       string   // why there is no offload, or why the link is down; empty when all is well
-	Wrappers  []string // outermost first: "fault", "capture", "count"
-	InFrames  uint64   // frames that the device gave
-	OutFrames uint64   // frames that the device took
-	InDrops   uint64   // frames dropped on their way in, each with an event
-	OutDrops  uint64   // frames dropped on their way out, each with an event
+	Device    string            // "tun0", "ram:net1/2"
+	Kind      string            // "tun", "ram", "frames"
+	Up        bool              // GET_STATUS
+	Offload   bool              // super-segments cross the link
+	Why       string            // why there is no offload, or why the link is down; empty when all is well
+	Wrappers  []string          // outermost first: "fault", "capture", "count"
+	InFrames  uint64            // frames that the device gave
+	OutFrames uint64            // frames that the device took
+	InDrops   uint64            // frames dropped on their way in, each with an event
+	OutDrops  uint64            // frames dropped on their way out, each with an event
+	Drops     map[string]uint64 // the same by reason; nil when nothing was dropped
 }
+
+// ErrInUse is what Open answers when an endpoint that the driver made is still
+// open.
+var ErrInUse = errors.New("the driver serves another instance")

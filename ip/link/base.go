@@ -1,0 +1,210 @@
+package link
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+
+	"gonetx/packetpool/nx"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// Base is what the endpoints of all drivers have in common: where frames go,
+// the MTU, the counters, and drops with their reason. A driver embeds it,
+// calls Init, and brings Stop, Release, WritePackets and, when it reads in a
+// goroutine, an Attach that starts it.
+//
+// There is no link header and no link address: the wires carry datagrams.
+type Base struct {
+	attachment Attachment
+	kind       string
+	device     string
+	mtu        atomic.Uint32
+	dispatcher atomic.Pointer[stack.NetworkDispatcher]
+
+	inFrames  atomic.Uint64
+	outFrames atomic.Uint64
+
+	mu    sync.Mutex // guards the fields below
+	drops map[drop]uint64
+	down  string // why the link is down; empty when it is up
+}
+
+type drop struct {
+	direction nx.Direction
+	reason    string
+}
+
+// Reasons for a drop that more than one driver has.
+const (
+	DropDetached  = "no stack is attached"
+	DropStopped   = "the endpoint is stopped"
+	DropReleased  = "the device is closed"
+	DropLinkDown  = "the link is down"
+	DropQueueFull = "the queue of the port is full"
+	DropPoolEmpty = "the packet pool is empty"
+	DropTooLong   = "longer than the MTU of the link"
+)
+
+// Init sets the endpoint up. It is called once, by Open.
+func (b *Base) Init(kind, device string, mtu uint32, a Attachment) {
+	if a.Clock == nil {
+		a.Clock = nx.RealClock
+	}
+	b.attachment, b.kind, b.device = a, kind, device
+	b.mtu.Store(mtu)
+}
+
+// Attachment answers what Open was given, with a clock.
+func (b *Base) Attachment() *Attachment { return &b.attachment }
+
+// Deliver hands a frame in memory of the caller's to the stack; the bytes are
+// copied, into packets of the pool when there is one. Only the endpoint's one
+// reader calls it.
+func (b *Base) Deliver(frame []byte) {
+	b.inFrames.Add(1)
+	protocol, reason := Classify(frame, len(frame))
+	if reason != "" {
+		b.Drop(nx.Received, reason, len(frame), frame)
+		return
+	}
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(frame)})
+	b.DeliverPacket(protocol, pkt)
+	pkt.DecRef()
+}
+
+// DeliverPacket gives pkt to the stack. The caller keeps its reference.
+func (b *Base) DeliverPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	d := b.dispatcher.Load()
+	if d == nil {
+		b.Drop(nx.Received, DropDetached, pkt.Size(), nil)
+		return
+	}
+	(*d).DeliverNetworkPacket(protocol, pkt)
+}
+
+// Drop counts a frame of size bytes that goes no further, and makes the event.
+// head is the begin of the frame, nil when it is not at hand.
+func (b *Base) Drop(direction nx.Direction, reason string, size int, head []byte) {
+	b.mu.Lock()
+	if b.drops == nil {
+		b.drops = make(map[drop]uint64)
+	}
+	b.drops[drop{direction, reason}]++
+	b.mu.Unlock()
+	RecordDrop(b.attachment.Recorder, b.device, direction, reason, size, head)
+}
+
+// RecordDrop makes the event of a dropped frame. It keeps enough of head to
+// show the headers of the datagram.
+func RecordDrop(r nx.Recorder, where string, direction nx.Direction, reason string, size int, head []byte) {
+	if r == nil {
+		return
+	}
+	const headers = 128
+	r.Record(nx.DropEvent{
+		Where: where, Direction: direction, Reason: reason, Bytes: size,
+		Packet: bytes.Clone(head[:min(len(head), headers)]),
+	})
+}
+
+// CountIn and CountOut count frames that Deliver has not seen.
+func (b *Base) CountIn(frames int)  { b.inFrames.Add(uint64(frames)) }
+func (b *Base) CountOut(frames int) { b.outFrames.Add(uint64(frames)) }
+
+// LinkChange notes the state of the link and tells the instance when it is
+// another one than before.
+func (b *Base) LinkChange(up bool, why error) {
+	down := ""
+	if !up {
+		down = DropLinkDown
+		if why != nil {
+			down = why.Error()
+		}
+	}
+	b.mu.Lock()
+	changed := (b.down == "") != up
+	b.down = down
+	b.mu.Unlock()
+	if changed && b.attachment.LinkChange != nil {
+		b.attachment.LinkChange(up, why)
+	}
+}
+
+// Info answers the counters and the state of the link.
+func (b *Base) Info() Info {
+	info := Info{
+		Device: b.device, Kind: b.kind,
+		InFrames: b.inFrames.Load(), OutFrames: b.outFrames.Load(),
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	info.Up, info.Why = b.down == "", b.down
+	for d, n := range b.drops {
+		if info.Drops == nil {
+			info.Drops = make(map[string]uint64)
+		}
+		info.Drops[d.reason] += n
+		if d.direction == nx.Sent {
+			info.OutDrops += n
+		} else {
+			info.InDrops += n
+		}
+	}
+	return info
+}
+
+// Attach implements stack.LinkEndpoint. gVisor attaches nil, under its own
+// locks, when it removes the NIC; frames that come later are dropped.
+func (b *Base) Attach(d stack.NetworkDispatcher) {
+	if d == nil {
+		b.dispatcher.Store(nil)
+		return
+	}
+	b.dispatcher.Store(&d)
+}
+
+// IsAttached implements stack.LinkEndpoint.
+func (b *Base) IsAttached() bool { return b.dispatcher.Load() != nil }
+
+// MTU implements stack.LinkEndpoint.
+func (b *Base) MTU() uint32 { return b.mtu.Load() }
+
+// SetMTU implements stack.LinkEndpoint.
+func (b *Base) SetMTU(mtu uint32) { b.mtu.Store(mtu) }
+
+// Capabilities implements stack.LinkEndpoint: the stack makes and verifies all
+// checksums.
+func (b *Base) Capabilities() stack.LinkEndpointCapabilities { return stack.CapabilityNone }
+
+// MaxHeaderLength implements stack.LinkEndpoint.
+func (b *Base) MaxHeaderLength() uint16 { return 0 }
+
+// LinkAddress implements stack.LinkEndpoint.
+func (b *Base) LinkAddress() tcpip.LinkAddress { return "" }
+
+// SetLinkAddress implements stack.LinkEndpoint. There is none to set.
+func (b *Base) SetLinkAddress(tcpip.LinkAddress) {}
+
+// ARPHardwareType implements stack.LinkEndpoint.
+func (b *Base) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+
+// AddHeader implements stack.LinkEndpoint.
+func (b *Base) AddHeader(*stack.PacketBuffer) {}
+
+// ParseHeader implements stack.LinkEndpoint.
+func (b *Base) ParseHeader(*stack.PacketBuffer) bool { return true }
+
+// Wait implements stack.LinkEndpoint. It does not wait: gVisor calls it under
+// the lock that a reader needs (Stack.Wait), so the reader is joined by Stop.
+func (b *Base) Wait() {}
+
+// Close implements stack.LinkEndpoint. The end of an endpoint is Release.
+func (b *Base) Close() {}
+
+// SetOnCloseAction implements stack.LinkEndpoint.
+func (b *Base) SetOnCloseAction(func()) {}
