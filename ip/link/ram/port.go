@@ -301,3 +301,19 @@ func (q *queue) pop() (frame, bool) {
 	}
 	return f, true
 }
+
+// take removes the oldest frame that pick accepts.
+func (q *queue) take(pick func(Frame) bool) (frame, bool) {
+	for i := q.first; i < len(q.frames); i++ {
+		f := q.frames[i]
+		if !pick(f.Frame) {
+			continue
+		}
+		if i == q.first {
+			return q.pop()
+		}
+		q.frames = slices.Delete(q.frames, i, i+1)
+		return f, true
+	}
+	return frame{}, false
+}

@@ -43,8 +43,9 @@ type Config struct {
 
 // Frame is a datagram on the wire.
 type Frame struct {
-	From string // name of the instance that sent it; empty when a test injected it
-	Data []byte // never changed by the network
+	From   string // name of the instance that sent it; empty when a test injected it
+	Data   []byte // never changed by the network
+	Number uint64 // manual mode: counts the frames of the network, from 1, in the order in which they were sent
 }
 
 // Verdict is what a hook says of a frame.
@@ -65,7 +66,8 @@ type Network struct {
 	mu    sync.Mutex // guards the fields below; taken before the lock of an endpoint
 	ports int        // made so far
 	open  []*endpoint
-	wire  queue // manual mode: frames under way
+	wire  queue  // manual mode: frames under way
+	sent  uint64 // manual mode: frames put on the wire so far
 }
 
 // NewNetwork makes a network without ports.
@@ -109,9 +111,13 @@ func (n *Network) Pending() int {
 // which they were opened, in the goroutine of the caller: when it returns, the
 // stacks have taken the frame. It answers that frame, and false when the wire
 // was empty or the network is not in manual mode.
-func (n *Network) Step() (Frame, bool) {
+func (n *Network) Step() (Frame, bool) { return n.StepWhere(func(Frame) bool { return true }) }
+
+// StepWhere is Step for the oldest frame that pick accepts; the others keep
+// their order. So a test decides which instance hears what first.
+func (n *Network) StepWhere(pick func(Frame) bool) (Frame, bool) {
 	n.mu.Lock()
-	f, ok := n.wire.pop()
+	f, ok := n.wire.take(pick)
 	receivers := n.others(f.from)
 	n.mu.Unlock()
 	if !ok {
@@ -125,10 +131,23 @@ func (n *Network) Step() (Frame, bool) {
 	return f.Frame, true
 }
 
+// Waiting is the frames on the wire of a manual network, the oldest first.
+func (n *Network) Waiting() []Frame {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	frames := make([]Frame, 0, n.wire.len())
+	for _, f := range n.wire.frames[n.wire.first:] {
+		frames = append(frames, f.Frame)
+	}
+	return frames
+}
+
 // put takes over the frame: it moves at once, or waits on the wire for Step.
 func (n *Network) put(f frame) {
 	if n.config.Manual {
 		n.mu.Lock()
+		n.sent++
+		f.Number = n.sent
 		n.wire.push(f)
 		n.mu.Unlock()
 		return

@@ -223,3 +223,34 @@ func TestReaderParksOnTheClock(t *testing.T) {
 	h.Endpoint.Stop()
 	assert.Zero(t, clock.Parked())
 }
+
+// A test chooses which frame moves; the rest keep their order.
+func TestStepWhere(t *testing.T) {
+	n := ram.NewNetwork(ram.Config{Manual: true})
+	for _, text := range []string{"a1", "b1", "a2", "b2", "a3"} {
+		n.Inject([]byte(text))
+	}
+	order := func(frames []ram.Frame) (texts []string, numbers []uint64) {
+		for _, f := range frames {
+			texts, numbers = append(texts, string(f.Data)), append(numbers, f.Number)
+		}
+		return texts, numbers
+	}
+	of := func(letter byte) func(ram.Frame) bool {
+		return func(f ram.Frame) bool { return f.Data[0] == letter }
+	}
+	for _, want := range []string{"b1", "b2"} {
+		f, ok := n.StepWhere(of('b'))
+		require.True(t, ok)
+		assert.Equal(t, want, string(f.Data))
+	}
+	_, ok := n.StepWhere(of('b'))
+	assert.False(t, ok, "no frame is accepted")
+	texts, numbers := order(n.Waiting())
+	assert.Equal(t, []string{"a1", "a2", "a3"}, texts)
+	assert.Equal(t, []uint64{1, 3, 5}, numbers)
+	f, ok := n.Step()
+	require.True(t, ok)
+	assert.Equal(t, "a1", string(f.Data))
+	assert.Equal(t, 2, n.Pending())
+}
