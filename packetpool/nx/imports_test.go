@@ -52,7 +52,7 @@ var guarded = []struct {
 		"the device is opened in one place; the benchmark keeps the naive design as its yardstick"},
 	{"github.com/vishvananda/", []string{"ip/link/tun", "netns-tests", "cmd"},
 		"the host's side of a link is set up where a link is made"},
-	{"net", []string{"cmd", "netns-tests", "ip/link/tun", "tcp/conn.go", "smtp/tls.go"},
+	{"net", []string{"cmd", "netns-tests", "ip/link/tun", "ip/link/linktest", "tcp/conn.go", "smtp/tls.go"},
 		"the stack never uses the host's sockets; the bridge implements net.Conn"},
 	{"net/smtp", []string{"cmd"}, "the yardstick of the mail benchmark"},
 	{"github.com/emersion/", []string{"cmd", "netns-tests"}, "the mail server of the demonstration and the tests"},
