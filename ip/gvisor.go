@@ -1,0 +1,131 @@
+package ip
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"time"
+
+	"gonetx/packetpool/nx"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+)
+
+// nic is the one network interface of an instance's gVisor stack. Interface 0
+// and the loopback interface share it: what the instance sends to itself is
+// turned round at the gate, so that it takes packets as every frame does.
+const nic tcpip.NICID = 1
+
+// newStack makes the gVisor stack of an instance. Each knob says which
+// behaviour of NetX Duo it reproduces.
+func newStack(clock nx.Clock, release bool) *stack.Stack {
+	s := stack.New(stack.Options{
+		NetworkProtocols: []stack.NetworkProtocolFactory{
+			// 127.0.0.1 and ::1 come in through the gate, which is not a loopback
+			// NIC; the gate itself refuses them from the wire. IGMP and MLD stay
+			// off, and so do router solicitations, SLAAC and duplicate address
+			// detection: all of gVisor's that would send on its own. The instance
+			// does its own detection, with NetX Duo's timing.
+			ipv4.NewProtocolWithOptions(ipv4.Options{AllowExternalLoopbackTraffic: true}),
+			ipv6.NewProtocolWithOptions(ipv6.Options{AllowExternalLoopbackTraffic: true}),
+		},
+		// Pings and raw packets never reach the stack, so that TCP is its only
+		// transport; echo requests are answered by the network protocols.
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
+		Clock:              newStackClock(clock),
+		// A segment to an address of the instance's own goes to the link, where
+		// the gate sees it in both directions, counts it, and takes packets for it.
+		HandleLocal: false,
+	})
+
+	// NX_IP_TIME_TO_LIVE is 128 for what the instance itself answers with; the
+	// hop limit that nxd_ipv6_enable sets is 255.
+	ttl, hops := tcpip.DefaultTTLOption(128), tcpip.DefaultTTLOption(255)
+	must(s.SetNetworkProtocolOption(header.IPv4ProtocolNumber, &ttl))
+	must(s.SetNetworkProtocolOption(header.IPv6ProtocolNumber, &hops))
+
+	// The routes of the stack lead everywhere: which destinations can be
+	// reached, from where and by which hop, RouteFind decides, and the links have
+	// no link-layer address that a next hop would stand for.
+	s.SetRouteTable([]tcpip.Route{
+		{Destination: header.IPv4EmptySubnet, NIC: nic},
+		{Destination: header.IPv6EmptySubnet, NIC: nic},
+	})
+	setTiming(s, release)
+	return s
+}
+
+// setTiming gives all connections the retransmission of release 6.4.2: every
+// second (NX_TCP_TRANSMIT_TIMER_RATE, shift 0), ten times
+// (NX_TCP_MAXIMUM_RETRIES), and no selective acknowledgements. Otherwise gVisor
+// keeps its own, which is better: SACK, RACK, times taken from the round trip.
+//
+// The handshake has a timer of its own in gVisor (connect.go, InitialRTO
+// doubled up to the constant MaxRTO), which these options do not reach.
+func setTiming(s *stack.Stack, release bool) {
+	if !release {
+		return
+	}
+	const every = time.Second
+	sack := tcpip.TCPSACKEnabled(false)
+	recovery := tcpip.TCPRecovery(0)
+	shortest, longest := tcpip.TCPMinRTOOption(every), tcpip.TCPMaxRTOOption(every)
+	retries := tcpip.TCPMaxRetriesOption(10)
+	// The shortest first: gVisor refuses a longest below it.
+	for _, option := range []tcpip.SettableTransportProtocolOption{&sack, &recovery, &shortest, &longest, &retries} {
+		must(s.SetTransportProtocolOption(tcp.ProtocolNumber, option))
+	}
+}
+
+// must turns an answer of gVisor's that only a change of gVisor can make into a
+// panic at the place that has to change with it. Nothing that a caller passes
+// leads here.
+func must(err tcpip.Error) {
+	if err != nil {
+		panic(fmt.Sprintf("ip: gVisor refused a constant setting: %s", err))
+	}
+}
+
+// stackError is a gVisor error as an error that can be wrapped.
+type stackError struct{ err tcpip.Error }
+
+func (e stackError) Error() string { return e.err.String() }
+
+// addAddress and removeAddress keep gVisor's addresses like the instance's, as
+// far as gVisor needs them: to take what is addressed to them, and to send from
+// them.
+func (inst *Instance) addAddress(a netip.Addr, prefix int) {
+	protocol := header.IPv6ProtocolNumber
+	if a.Is4() {
+		protocol = header.IPv4ProtocolNumber
+	}
+	err := inst.stack.AddProtocolAddress(nic, tcpip.ProtocolAddress{
+		Protocol:          protocol,
+		AddressWithPrefix: tcpip.AddressWithPrefix{Address: toStack(a), PrefixLen: prefix},
+	}, stack.AddressProperties{})
+	inst.warn(err, "add", a)
+}
+
+func (inst *Instance) removeAddress(a netip.Addr) {
+	inst.warn(inst.stack.RemoveAddress(nic, toStack(a)), "remove", a)
+}
+
+// warn records what gVisor has against an address. There is nothing that the
+// caller could do about it.
+func (inst *Instance) warn(err tcpip.Error, what string, a netip.Addr) {
+	if err == nil || inst.recorder == nil {
+		return
+	}
+	inst.recorder.Record(nx.WarningEvent{Where: inst.name, Text: fmt.Sprintf("cannot %s address %s: %s", what, a, err)})
+}
+
+// prefixOf is the length of an IPv4 mask for gVisor, which knows only those
+// without gaps: it makes the subnet whose broadcasts gVisor takes. Of a mask
+// with gaps the leading ones count; the gate has filtered by the whole mask
+// before.
+func prefixOf(mask uint32) int { return bits.LeadingZeros32(^mask) }

@@ -1,0 +1,52 @@
+package ip
+
+import (
+	"net/netip"
+	"sync"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// Transport is what rides on an instance: the TCP of package tcp, which
+// installs itself with [Instance.SetTransport]. Without one, TCP segments are
+// dropped in silence, and counted, as NetX Duo drops them before
+// nx_tcp_enable.
+type Transport interface {
+	// SegmentIn sees every TCP segment that came from the link, or that the
+	// instance sent to itself, before the stack does, and SegmentOut every one
+	// that leaves. False: the segment goes no further, and the transport has
+	// counted why. The TCP header may be rewritten, without changing its length;
+	// its checksum is mended afterwards.
+	//
+	// Both are called from goroutines of the link and of gVisor, also several at
+	// a time, SegmentOut always and SegmentIn for segments of the instance to
+	// itself with the lock of a gVisor endpoint held: they must not block and
+	// must not call the stack.
+	SegmentIn(*Segment) bool
+	SegmentOut(*Segment) bool
+
+	// InterfaceDown tells that the interface was detached: its connections are
+	// to be reset.
+	InterfaceDown()
+
+	// Close is called by Delete, before anything else is closed.
+	Close()
+}
+
+// Segment is one TCP segment at the gate between stack and link, where offload
+// is on possibly a super-segment. It is valid during the call that shows it.
+type Segment struct {
+	Local, Remote netip.AddrPort
+	TCP           header.TCP // header with options, in the packet itself
+	Payload       int        // bytes behind the header
+	GSOSize       int        // size of the segments that a super-segment stands for; 0: it is one segment
+
+	// Damaged: the checksum is wrong. The gate drops the segment whatever
+	// SegmentIn answers; it is shown so that it can be counted.
+	Damaged bool
+
+	Packet *stack.PacketBuffer
+}
+
+var segments = sync.Pool{New: func() any { return new(Segment) }}
