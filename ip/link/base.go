@@ -105,10 +105,9 @@ func RecordDrop(r nx.Recorder, where string, direction nx.Direction, reason stri
 	if r == nil {
 		return
 	}
-	const headers = 128
 	r.Record(nx.DropEvent{
 		Where: where, Direction: direction, Reason: reason, Bytes: size,
-		Packet: bytes.Clone(head[:min(len(head), headers)]),
+		Packet: bytes.Clone(head[:min(len(head), headBytes)]),
 	})
 }
 

@@ -60,3 +60,20 @@ func Bytes(pkt *stack.PacketBuffer) []byte {
 	}
 	return data
 }
+
+// Head is the begin of the datagram that pkt holds, its headers and no more,
+// in memory of its own.
+func Head(pkt *stack.PacketBuffer) []byte {
+	b := pkt.AsSlices()
+	if len(b) == 0 {
+		return nil
+	}
+	head := append([]byte(nil), b[0]...)
+	for i := 1; i < len(b) && len(head) < headBytes; i++ {
+		head = append(head, b[i]...)
+	}
+	return head[:min(len(head), headBytes)]
+}
+
+// headBytes shows the headers of a datagram.
+const headBytes = 128

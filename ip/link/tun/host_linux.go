@@ -1,0 +1,84 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// superSegment is the largest frame that the kernel hands over when nothing
+// limits it (GSO_LEGACY_MAX_SIZE of linux/netdevice.h).
+const superSegment = 65536
+
+// negotiate settles what crosses the device besides wire segments. Whatever
+// the kernel refuses stays off, and d.why tells it.
+func (d *device) negotiate(l netlink.Link, largest uint32) error {
+	if d.why != "" {
+		return nil
+	}
+	return control(d.file, func(fd int) error {
+		ifr, err := unix.NewIfreq("")
+		if err != nil {
+			return err
+		}
+		if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr); err != nil {
+			return fmt.Errorf("read the flags of %s: %w", d.name, err)
+		}
+		if ifr.Uint16()&unix.IFF_VNET_HDR == 0 {
+			d.why = "the kernel did not set IFF_VNET_HDR on the second queue"
+			return nil
+		}
+		d.vnet = true // from here on each frame has the header, whatever else
+		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, vnetBytes); err != nil {
+			return fmt.Errorf("set the size of the vnet header of %s: %w", d.name, err)
+		}
+		d.tso, d.why = d.limit(l, largest)
+		offload := unix.TUN_F_CSUM
+		if d.tso > 0 {
+			offload |= unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+		}
+		if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, offload); err != nil {
+			d.tso, d.why = 0, fmt.Sprintf("inbound: the kernel refuses TUNSETOFFLOAD (%v)", err)
+		}
+		return nil
+	})
+}
+
+// limit keeps the kernel from handing over more at once than the receiver can
+// take. Where it cannot be kept from that, super-segments stay outside.
+func (d *device) limit(l netlink.Link, largest uint32) (tso uint32, why string) {
+	if largest >= superSegment {
+		return superSegment, ""
+	}
+	if largest < 4*d.mtu {
+		return 0, fmt.Sprintf("inbound: the packet pool has room for frames of %d bytes, too few for super-segments", largest)
+	}
+	// gso_max_size bounds the frame below it, in the kernel's TCP and in its
+	// segmentation (gso_features_check).
+	for _, set := range []func(netlink.Link, int) error{netlink.LinkSetGSOMaxSize, netlink.LinkSetGSOIPv4MaxSize} {
+		if err := set(l, int(largest)); err != nil {
+			return 0, fmt.Sprintf("inbound: the packet pool has room for frames of %d bytes, and the kernel refuses to keep to that (%v)", largest, err)
+		}
+	}
+	return largest, ""
+}
+
+// addAddress gives the host's side an address. Duplicate address detection is
+// off: nobody else is on the link, and the address is wanted at once.
+func addAddress(l netlink.Link, p netip.Prefix) error {
+	a, err := netlink.ParseAddr(p.String())
+	if err != nil {
+		return err
+	}
+	if p.Addr().Is6() {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	err = netlink.AddrAdd(l, a)
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return err
+}
