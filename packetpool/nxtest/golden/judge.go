@@ -1,0 +1,133 @@
+package golden
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Rule is a difference with a name. It excuses a field of a case when a pattern
+// of Fields matches its path and When says so.
+type Rule struct {
+	Name   string   // "DelayedAck"
+	Why    string   // what differs and why, with the passage of the spec, RFC or source that says so
+	Fields []string // patterns of path.Match for paths with "/" for "." and "[": "info/tx_window", "states/*"; "" is the whole value
+	When   func(Difference) bool
+}
+
+func (r *Rule) excuses(d Difference) bool {
+	p := strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(d.Path)
+	return slices.ContainsFunc(r.Fields, func(pattern string) bool {
+		ok, err := path.Match(pattern, p)
+		return err == nil && ok
+	}) && r.When(d)
+}
+
+// Judge compares traces and keeps the count.
+type Judge struct {
+	layer string
+	rules []Rule
+
+	traces    int
+	agree     int // also those that agree by a rule
+	byRule    int
+	uses      map[string]int
+	cases     []*Case // those of traces that agree, for the self-test
+	disagree  []Difference
+	disagreed []string // names of traces
+}
+
+// NewJudge makes a judge for a layer, "tcp". Rules are tried in order.
+func NewJudge(layer string, rules []Rule) *Judge {
+	return &Judge{layer: layer, rules: rules, uses: map[string]int{}}
+}
+
+// Trace compares the cases of one trace, and answers the differences that no
+// rule excuses.
+func (j *Judge) Trace(name string, cases []Case) []Difference {
+	var left []Difference
+	used := map[string]bool{}
+	for i := range cases {
+		left = append(left, j.judge(&cases[i], used)...)
+	}
+	j.traces++
+	for rule := range used {
+		j.uses[rule]++
+	}
+	if len(left) > 0 {
+		j.disagreed = append(j.disagreed, name)
+		for i := range left {
+			c := *left[i].Case
+			c.Where = name + ", " + c.Where
+			left[i].Case = &c
+		}
+		j.disagree = append(j.disagree, left...)
+		return left
+	}
+	j.agree++
+	if len(used) > 0 {
+		j.byRule++
+	}
+	for i := range cases {
+		j.cases = append(j.cases, &cases[i])
+	}
+	return nil
+}
+
+// judge answers the differences of a case that no rule excuses.
+func (j *Judge) judge(c *Case, used map[string]bool) []Difference {
+	var left []Difference
+	for _, d := range differences(c) {
+		i := slices.IndexFunc(j.rules, func(r Rule) bool { return r.excuses(d) })
+		if i < 0 {
+			left = append(left, d)
+			continue
+		}
+		used[j.rules[i].Name] = true
+	}
+	return left
+}
+
+// Summary is the closing line.
+func (j *Judge) Summary() string {
+	return fmt.Sprintf("golden %s: %d of %d agree, %d by a named difference", j.layer, j.agree, j.traces, j.byRule)
+}
+
+// Close prints the closing line and what each rule was used for, and fails the
+// test when a trace disagrees.
+func (j *Judge) Close(tb testing.TB) {
+	tb.Helper()
+	fmt.Println(j.Summary())
+	for _, r := range j.rules {
+		tb.Logf("%5d traces by %s: %s", j.uses[r.Name], r.Name, r.Why)
+	}
+	if len(j.disagreed) == 0 {
+		return
+	}
+	tb.Errorf("%d traces disagree; differences by kind and field:\n%s", len(j.disagreed), j.groups())
+}
+
+// groups lists the differences that no rule excuses by kind and field, with
+// examples, the most frequent first.
+func (j *Judge) groups() string {
+	groups := map[string][]Difference{}
+	for _, d := range j.disagree {
+		k := d.Case.Kind + " " + d.Path
+		groups[k] = append(groups[k], d)
+	}
+	keys := slices.SortedFunc(maps.Keys(groups), func(a, b string) int {
+		return cmp.Or(-cmp.Compare(len(groups[a]), len(groups[b])), cmp.Compare(a, b))
+	})
+	var b strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&b, "%5d %s\n", len(groups[k]), k)
+		for _, d := range groups[k][:min(3, len(groups[k]))] {
+			fmt.Fprintf(&b, "        %s\n", d)
+		}
+	}
+	return b.String()
+}
