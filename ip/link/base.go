@@ -115,8 +115,8 @@ func RecordDrop(r nx.Recorder, where string, direction nx.Direction, reason stri
 func (b *Base) CountIn(frames int)  { b.inFrames.Add(uint64(frames)) }
 func (b *Base) CountOut(frames int) { b.outFrames.Add(uint64(frames)) }
 
-// LinkChange notes the state of the link and tells the instance when it is
-// another one than before.
+// LinkChange notes the state of the link and tells the instance when it, or
+// the reason, is another one than before.
 func (b *Base) LinkChange(up bool, why error) {
 	down := ""
 	if !up {
@@ -126,7 +126,7 @@ func (b *Base) LinkChange(up bool, why error) {
 		}
 	}
 	b.mu.Lock()
-	changed := (b.down == "") != up
+	changed := b.down != down
 	b.down = down
 	b.mu.Unlock()
 	if changed && b.attachment.LinkChange != nil {
