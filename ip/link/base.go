@@ -1,7 +1,6 @@
 package link
 
 import (
-	"bytes"
 	"sync"
 	"sync/atomic"
 
@@ -29,26 +28,11 @@ type Base struct {
 	inFrames  atomic.Uint64
 	outFrames atomic.Uint64
 
-	mu    sync.Mutex // guards the fields below
-	drops map[drop]uint64
-	down  string // why the link is down; empty when it is up
-}
+	drops Drops
 
-type drop struct {
-	direction nx.Direction
-	reason    string
+	mu   sync.Mutex // guards the field below
+	down string     // why the link is down; empty when it is up
 }
-
-// Reasons for a drop that more than one driver has.
-const (
-	DropDetached  = "no stack is attached"
-	DropStopped   = "the endpoint is stopped"
-	DropReleased  = "the device is closed"
-	DropLinkDown  = "the link is down"
-	DropQueueFull = "the queue of the port is full"
-	DropPoolEmpty = "the packet pool is empty"
-	DropTooLong   = "longer than the MTU of the link"
-)
 
 // Init sets the endpoint up. It is called once, by Open.
 func (b *Base) Init(kind, device string, mtu uint32, a Attachment) {
@@ -90,25 +74,7 @@ func (b *Base) DeliverPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.Pa
 // Drop counts a frame of size bytes that goes no further, and makes the event.
 // head is the begin of the frame, nil when it is not at hand.
 func (b *Base) Drop(direction nx.Direction, reason string, size int, head []byte) {
-	b.mu.Lock()
-	if b.drops == nil {
-		b.drops = make(map[drop]uint64)
-	}
-	b.drops[drop{direction, reason}]++
-	b.mu.Unlock()
-	RecordDrop(b.attachment.Recorder, b.device, direction, reason, size, head)
-}
-
-// RecordDrop makes the event of a dropped frame. It keeps enough of head to
-// show the headers of the datagram.
-func RecordDrop(r nx.Recorder, where string, direction nx.Direction, reason string, size int, head []byte) {
-	if r == nil {
-		return
-	}
-	r.Record(nx.DropEvent{
-		Where: where, Direction: direction, Reason: reason, Bytes: size,
-		Packet: bytes.Clone(head[:min(len(head), headBytes)]),
-	})
+	b.drops.Add(b.attachment.Recorder, b.device, direction, reason, size, head)
 }
 
 // CountIn and CountOut count frames that Deliver has not seen.
@@ -140,20 +106,10 @@ func (b *Base) Info() Info {
 		Device: b.device, Kind: b.kind,
 		InFrames: b.inFrames.Load(), OutFrames: b.outFrames.Load(),
 	}
+	b.drops.Show(&info)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	info.Up, info.Why = b.down == "", b.down
-	for d, n := range b.drops {
-		if info.Drops == nil {
-			info.Drops = make(map[string]uint64)
-		}
-		info.Drops[d.reason] += n
-		if d.direction == nx.Sent {
-			info.OutDrops += n
-		} else {
-			info.InDrops += n
-		}
-	}
 	return info
 }
 

@@ -49,31 +49,11 @@ func Classify(head []byte, size int) (protocol tcpip.NetworkProtocolNumber, reas
 const ClassifyBytes = header.IPv6MinimumSize
 
 // Bytes is the datagram that pkt holds, in memory of its own.
-func Bytes(pkt *stack.PacketBuffer) []byte {
-	data := make([]byte, 0, pkt.Size())
-	views, skip := pkt.AsViewList()
-	for v := views.Front(); v != nil; v = v.Next() {
-		b := v.AsSlice()
-		n := min(skip, len(b))
-		skip -= n
-		data = append(data, b[n:]...)
-	}
-	return data
-}
+func Bytes(pkt *stack.PacketBuffer) []byte { return Peek(pkt, make([]byte, pkt.Size())) }
 
 // Head is the begin of the datagram that pkt holds, its headers and no more,
 // in memory of its own.
-func Head(pkt *stack.PacketBuffer) []byte {
-	b := pkt.AsSlices()
-	if len(b) == 0 {
-		return nil
-	}
-	head := append([]byte(nil), b[0]...)
-	for i := 1; i < len(b) && len(head) < headBytes; i++ {
-		head = append(head, b[i]...)
-	}
-	return head[:min(len(head), headBytes)]
-}
+func Head(pkt *stack.PacketBuffer) []byte { return Peek(pkt, make([]byte, min(pkt.Size(), HeadBytes))) }
 
-// headBytes shows the headers of a datagram.
-const headBytes = 128
+// HeadBytes shows the headers of a datagram.
+const HeadBytes = 128

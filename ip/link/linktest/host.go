@@ -180,3 +180,12 @@ func (r *Recorder) Reasons() map[string]int {
 	}
 	return reasons
 }
+
+// Silent is a stack that takes everything and says nothing.
+type Silent struct{}
+
+// DeliverNetworkPacket implements stack.NetworkDispatcher.
+func (Silent) DeliverNetworkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
+
+// DeliverLinkPacket implements stack.NetworkDispatcher.
+func (Silent) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}

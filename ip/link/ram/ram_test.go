@@ -2,7 +2,6 @@ package ram_test
 
 import (
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
@@ -12,23 +11,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
-	"gvisor.dev/gvisor/pkg/refs"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-func TestMain(m *testing.M) {
-	refs.SetLeakMode(refs.LeaksPanic)
-	code := m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			println(err.Error())
-			code = 1
-		}
-		refs.DoLeakCheck()
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { linktest.Main(m) }
 
 var (
 	client4 = netip.MustParsePrefix("192.0.2.1/24")

@@ -59,7 +59,7 @@ func (d *Driver) open(a link.Attachment) (link.Endpoint, error) {
 	case d.config.Offload == OffloadOff:
 		noOffload = "offload is switched off"
 	case a.WireSegments != "":
-		noOffload = a.WireSegments + " works on wire segments"
+		noOffload = "wire segments for " + a.WireSegments
 	}
 	var dev *device
 	opening := func() (err error) {

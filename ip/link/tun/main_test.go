@@ -4,10 +4,8 @@ import (
 	"os"
 	"testing"
 
+	"gonetx/ip/link/linktest"
 	"gonetx/ip/link/tun/netns"
-
-	"go.uber.org/goleak"
-	"gvisor.dev/gvisor/pkg/refs"
 )
 
 // entered is what netns.Enter answered: nil in namespaces of our own.
@@ -15,16 +13,7 @@ var entered error
 
 func TestMain(m *testing.M) {
 	entered = netns.Enter()
-	refs.SetLeakMode(refs.LeaksPanic)
-	code := m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			println(err.Error())
-			code = 1
-		}
-		refs.DoLeakCheck()
-	}
-	os.Exit(code)
+	linktest.Main(m)
 }
 
 // namespaces skips a test where there are none, loudly; in CI that is a failure.

@@ -1,0 +1,121 @@
+package link
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// Datagram is what a wrapper wants to know of a frame.
+type Datagram struct {
+	Version   int                           // 4 or 6
+	Transport tcpip.TransportProtocolNumber // behind the extension headers of IPv6
+	Fragment  bool                          // a part of a datagram; ports and flags only when it is the first
+	From, To  netip.AddrPort                // ports: zero when there are none
+	Flags     header.TCPFlags               // of TCP
+	Sequence  uint32                        // of TCP
+	At        int                           // where the transport header begins
+	Payload   int                           // where the data of TCP or UDP begins
+	Length    int                           // bytes of that data
+}
+
+// Dissect reads the headers of a frame of size bytes, of which head is the
+// begin, at least 100 bytes or all of it. It answers false when it is no
+// datagram of IPv4 or IPv6 with whole headers.
+func Dissect(head []byte, size int) (d Datagram, ok bool) {
+	protocol, reason := Classify(head, size)
+	if reason != "" {
+		return d, false
+	}
+	end, first := 0, true
+	if protocol == header.IPv4ProtocolNumber {
+		d.Version, d.Transport = 4, tcpip.TransportProtocolNumber(head[9])
+		d.From, d.To = port(head[12:16]), port(head[16:20])
+		d.At, end = int(head[0]&0x0F)*4, int(binary.BigEndian.Uint16(head[2:]))
+		fragment := binary.BigEndian.Uint16(head[6:])
+		d.Fragment, first = fragment&0x3FFF != 0, fragment&0x1FFF == 0
+	} else {
+		d.Version = 6
+		d.From, d.To = port(head[8:24]), port(head[24:40])
+		end = header.IPv6MinimumSize + int(binary.BigEndian.Uint16(head[4:]))
+		if d.At, d.Transport, d.Fragment, first, ok = extensions(head); !ok {
+			return d, false
+		}
+	}
+	d.Payload, d.Length = d.At, max(end-d.At, 0)
+	if !first {
+		return d, true
+	}
+	return d, d.transport(head, end)
+}
+
+// port makes an address of an IP header; the port comes later.
+func port(address []byte) netip.AddrPort {
+	a, _ := netip.AddrFromSlice(address)
+	return netip.AddrPortFrom(a, 0)
+}
+
+// extensions walks the extension headers of IPv6, RFC 8200 section 4.
+func extensions(head []byte) (at int, transport tcpip.TransportProtocolNumber, fragment, first, ok bool) {
+	at, next, first := header.IPv6MinimumSize, head[6], true
+	for {
+		switch header.IPv6ExtensionHeaderIdentifier(next) {
+		case header.IPv6HopByHopOptionsExtHdrIdentifier, header.IPv6RoutingExtHdrIdentifier, header.IPv6DestinationOptionsExtHdrIdentifier:
+			if len(head) < at+8 {
+				return at, 0, fragment, first, false
+			}
+			next, at = head[at], at+8+int(head[at+1])*8
+		case header.IPv6FragmentExtHdrIdentifier:
+			if len(head) < at+8 {
+				return at, 0, fragment, first, false
+			}
+			fragment, first = true, binary.BigEndian.Uint16(head[at+2:])&^7 == 0
+			next, at = head[at], at+8
+		default:
+			return at, tcpip.TransportProtocolNumber(next), fragment, first, true
+		}
+	}
+}
+
+// transport reads the header of TCP or UDP.
+func (d *Datagram) transport(head []byte, end int) bool {
+	least := 0
+	switch d.Transport {
+	case header.TCPProtocolNumber:
+		least = header.TCPMinimumSize
+	case header.UDPProtocolNumber:
+		least = header.UDPMinimumSize
+	default:
+		return true
+	}
+	if d.At+least > len(head) || d.At+least > end {
+		return false
+	}
+	h := head[d.At:]
+	d.From = netip.AddrPortFrom(d.From.Addr(), binary.BigEndian.Uint16(h))
+	d.To = netip.AddrPortFrom(d.To.Addr(), binary.BigEndian.Uint16(h[2:]))
+	if d.Transport == header.TCPProtocolNumber {
+		t := header.TCP(h)
+		least = int(t.DataOffset())
+		d.Flags, d.Sequence = t.Flags(), t.SequenceNumber()
+	}
+	d.Payload, d.Length = d.At+least, end-d.At-least
+	return d.Length >= 0 && (d.Transport != header.TCPProtocolNumber || least >= header.TCPMinimumSize)
+}
+
+// Peek copies the begin of the datagram that pkt holds to buf, as far as it
+// goes, and answers that part of buf.
+func Peek(pkt *stack.PacketBuffer, buf []byte) []byte {
+	views, skip := pkt.AsViewList()
+	n := 0
+	for v := views.Front(); v != nil && n < len(buf); v = v.Next() {
+		b := v.AsSlice()
+		from := min(skip, len(b))
+		skip -= from
+		n += copy(buf[n:], b[from:])
+	}
+	return buf[:n]
+}
