@@ -30,8 +30,7 @@ type drop struct {
 	reason    string
 }
 
-// Add counts one frame of size bytes and makes the event, for a recorder that
-// is not nil. The event keeps as much of head as shows the headers.
+// Add counts one frame of size bytes and makes the event.
 func (d *Drops) Add(r nx.Recorder, where string, direction nx.Direction, reason string, size int, head []byte) {
 	d.mu.Lock()
 	if d.counts == nil {
@@ -39,6 +38,12 @@ func (d *Drops) Add(r nx.Recorder, where string, direction nx.Direction, reason 
 	}
 	d.counts[drop{direction, reason}]++
 	d.mu.Unlock()
+	RecordDrop(r, where, direction, reason, size, head)
+}
+
+// RecordDrop makes the event of a dropped frame, for a recorder that is not
+// nil. The event keeps as much of head as shows the headers.
+func RecordDrop(r nx.Recorder, where string, direction nx.Direction, reason string, size int, head []byte) {
 	if r == nil {
 		return
 	}
