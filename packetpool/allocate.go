@@ -1,0 +1,190 @@
+package packetpool
+
+// nx_packet_allocate, and the suspension of its callers
+
+import (
+	"context"
+
+	"gonetx/packetpool/nx"
+)
+
+// Allocate takes a packet from a pool, nx_packet_allocate, and leaves
+// packetType bytes free in front of the data, for headers. The data is empty,
+// the payload is not cleared. An empty pool suspends the caller for wait ticks;
+// who waits longest gets the next packet.
+//
+// The packet is the caller's until it is released or given away.
+//
+// Errors, in the order in which they are checked:
+//
+//	NX_PTR_ERROR          pool is nil or not created
+//	NX_OPTION_ERROR       packetType is no multiple of 4
+//	NX_INVALID_PARAMETERS packetType is greater than the payload of a packet
+//	NX_NO_PACKET          there was none, for wait ticks
+//	NX_POOL_DELETED       the pool was deleted meanwhile
+func Allocate(pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
+	return allocate("packetpool.Allocate", context.Background(), pool, packetType, wait)
+}
+
+// AllocateContext is [Allocate] with a wait that ends when ctx does. The status
+// is NX_WAIT_ABORTED then, as after tx_thread_wait_abort, with the cause of
+// ctx wrapped. A packet that is there is taken whatever ctx says.
+func AllocateContext(ctx context.Context, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
+	return allocate("packetpool.AllocateContext", ctx, pool, packetType, wait)
+}
+
+func allocate(service string, ctx context.Context, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
+	if pool == nil {
+		return Packet{}, nx.Fail(service, nx.PtrError, nil)
+	}
+	s := pool.store.Load()
+	if s == nil {
+		return Packet{}, nx.Fail(service, nx.PtrError, nil)
+	}
+	if packetType%4 != 0 && s.created() {
+		return Packet{}, nx.Fail(service, nx.OptionError, nil)
+	}
+	b, status := s.allocate(ctx, int(packetType), wait)
+	if status != nx.Success {
+		return Packet{}, nx.Fail(service, status, cause(ctx, status))
+	}
+	return b.handle(), nil
+}
+
+func cause(ctx context.Context, status nx.Status) error {
+	if status == nx.WaitAborted {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// allocate is the core of nx_packet_allocate, with the check for a deleted
+// pool.
+func (s *store) allocate(ctx context.Context, room int, wait nx.Wait) (*block, nx.Status) {
+	s.mu.Lock()
+	switch {
+	case s.deleted.Load():
+		s.mu.Unlock()
+		return nil, nx.PtrError
+	case room > s.payload:
+		s.mu.Unlock()
+		return nil, nx.InvalidParameters
+	}
+	if b := s.take(room); b != nil {
+		if s.config.Sites {
+			b.site = newSite()
+		}
+		left := s.freeLen
+		s.mu.Unlock()
+		s.recordPackets(false, 1, left, Owner{})
+		return b, nx.Success
+	}
+	s.emptyRequests++
+	if wait == nx.NoWait {
+		s.mu.Unlock()
+		s.recordEmpty(0, false)
+		return nil, nx.NoPacket
+	}
+	s.emptySuspensions++
+	w := &waiter{Suspension: nx.NewSuspension(s.config.Clock), room: room}
+	if s.config.Sites {
+		w.site = newSite()
+	}
+	s.waiters.push(w)
+	s.inbound.watch(s)
+	s.mu.Unlock()
+	return s.await(ctx, w, wait)
+}
+
+// await suspends the caller until it is served, or its wait is over.
+func (s *store) await(ctx context.Context, w *waiter, wait nx.Wait) (*block, nx.Status) {
+	since := s.config.Clock.Now()
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() { s.abort(w) })()
+	}
+	if !w.Await(wait) {
+		s.mu.Lock()
+		if s.waiters.remove(w) {
+			w.status = nx.NoPacket
+		}
+		s.mu.Unlock()
+	}
+	// Whoever took w off the list has written block and status before.
+	s.recordEmpty(s.config.Clock.Now()-since, w.block != nil)
+	if w.block != nil {
+		s.recordPackets(false, 1, 0, Owner{})
+	}
+	return w.block, w.status
+}
+
+// abort ends a wait for another reason than the time.
+func (s *store) abort(w *waiter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiters.remove(w) {
+		w.status = nx.WaitAborted
+		w.Resume()
+	}
+}
+
+// waiter is a caller of allocate that waits for a packet.
+type waiter struct {
+	*nx.Suspension
+	room int
+	site *site
+
+	// Written under store.mu by whoever takes the waiter off the list.
+	block  *block
+	status nx.Status
+
+	prev, next *waiter // in the list; guarded by store.mu
+	listed     bool
+}
+
+// waiterList is the suspension list of a pool: first come, first served, the
+// priority of a thread does not count (_nx_packet_release resumes the head).
+type waiterList struct {
+	first, last *waiter
+	length      int
+}
+
+func (l *waiterList) push(w *waiter) {
+	w.prev, w.listed = l.last, true
+	if l.last != nil {
+		l.last.next = w
+	} else {
+		l.first = w
+	}
+	l.last = w
+	l.length++
+}
+
+// pop takes the oldest waiter off the list; nil when nobody waits.
+func (l *waiterList) pop() *waiter {
+	w := l.first
+	if w != nil {
+		l.remove(w)
+	}
+	return w
+}
+
+// remove takes w off the list; false when it is not on it any more.
+func (l *waiterList) remove(w *waiter) bool {
+	if !w.listed {
+		return false
+	}
+	w.listed = false
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		l.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		l.last = w.prev
+	}
+	w.prev, w.next = nil, nil
+	l.length--
+	return true
+}

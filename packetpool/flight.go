@@ -1,0 +1,139 @@
+package packetpool
+
+import "gonetx/packetpool/nx"
+
+// inboundState is what a store knows of frames. It is guarded by store.mu.
+type inboundState struct {
+	chunks map[*byte]*block // whose memory it is; made when the first frame comes
+	frames []*frame         // to be used again
+
+	// Packets that were received and that the stack still has a part of, the
+	// oldest first. Nobody tells when it lets go of them: whoever needs a packet
+	// looks, and a timer looks for those who wait.
+	oldest, newest *block
+	count          int
+	timer          nx.Timer
+	ticks          bool // the timer is set
+}
+
+// mine answers the packet whose memory b lies in; nil when it is other memory.
+// The caller holds s.mu.
+func (s *store) mine(b []byte) *block { return s.inbound.chunks[endOf(b)] }
+
+// know makes the store know its packets by their memory. The caller holds
+// s.mu.
+func (s *store) know() {
+	in := &s.inbound
+	if len(in.chunks) == len(s.blocks) {
+		return
+	}
+	if in.chunks == nil {
+		in.chunks = make(map[*byte]*block, len(s.blocks))
+	}
+	for _, b := range s.blocks {
+		in.chunks[b.memory.end] = b
+	}
+}
+
+// renew gives a packet new memory: the stack has the old one, and the pool no
+// reference to it. The caller holds s.mu.
+func (s *store) renew(b *block) {
+	delete(s.inbound.chunks, b.memory.end)
+	b.memory, b.data = newMemory(s.payload)
+	s.inbound.chunks[b.memory.end] = b
+}
+
+// shared tells whether the stack may have a part of a received packet.
+func (in *inboundState) shared(b *block) bool { return b.memory.view != nil && b.memory.shared() }
+
+// keep puts a packet that nobody but the stack has among those in flight.
+func (in *inboundState) keep(b *block) {
+	b.state, b.owner = inFlight, Owner{Kind: Driver}
+	in.add(b)
+}
+
+func (in *inboundState) add(b *block) {
+	b.link, b.back = nil, in.newest
+	if in.newest != nil {
+		in.newest.link = b
+	} else {
+		in.oldest = b
+	}
+	in.newest = b
+	in.count++
+}
+
+func (in *inboundState) remove(b *block) {
+	if b.back != nil {
+		b.back.link = b.link
+	} else {
+		in.oldest = b.link
+	}
+	if b.link != nil {
+		b.link.back = b.back
+	} else {
+		in.newest = b.back
+	}
+	b.link, b.back = nil, nil
+	in.count--
+}
+
+// swap exchanges the memory of two packets.
+func (in *inboundState) swap(a, b *block) {
+	a.memory, b.memory = b.memory, a.memory
+	a.data, b.data = b.data, a.data
+	in.chunks[a.memory.end], in.chunks[b.memory.end] = a, b
+}
+
+// sweep frees the packets that the stack has let go of. The caller holds s.mu.
+func (s *store) sweep() {
+	if s.inbound.count == 0 {
+		return
+	}
+	freed := 0
+	for at := s.inbound.oldest; at != nil; {
+		next := at.link
+		if at.state == inFlight && !at.memory.shared() {
+			s.inbound.remove(at)
+			s.put(at)
+			freed++
+		}
+		at = next
+	}
+	if freed > 0 {
+		s.recordPackets(true, freed, s.freeLen, Owner{Kind: Driver})
+	}
+}
+
+// watch sets the timer that looks for packets in flight, when somebody waits
+// and there are some. The caller holds s.mu.
+func (in *inboundState) watch(s *store) {
+	if in.ticks || in.count == 0 || s.waiters.length == 0 || s.deleted.Load() {
+		return
+	}
+	in.ticks = true
+	if in.timer == nil {
+		in.timer = s.config.Clock.AfterFunc(nx.Tick, s.look)
+	} else {
+		in.timer.Reset(nx.Tick)
+	}
+}
+
+// look is the timer's function.
+func (s *store) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inbound.ticks = false
+	if !s.deleted.Load() {
+		s.sweep()
+		s.inbound.watch(s)
+	}
+}
+
+// stop ends the timer and forgets the packets in flight: the pool is deleted.
+func (in *inboundState) stop() {
+	if in.timer != nil {
+		in.timer.Stop()
+	}
+	in.oldest, in.newest, in.count = nil, nil, 0
+}

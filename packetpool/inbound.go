@@ -1,0 +1,303 @@
+package packetpool
+
+import "gonetx/packetpool/nx"
+
+// What comes in. A reader takes packets ahead, reads a frame into them, and
+// gives their memory to the stack; the program gets the same packets when it
+// receives.
+
+// Inbound is one reader's packets, taken ahead for the next frame. It is used
+// by one goroutine at a time.
+type Inbound struct {
+	store  *store
+	blocks []*block
+	areas  [][]byte
+}
+
+// Init ties the reader to a pool.
+func (in *Inbound) Init(pool *Pool) {
+	*in = Inbound{store: pool.created(), blocks: in.blocks[:0], areas: in.areas[:0]}
+}
+
+// Reserve answers memory for a frame of that many bytes: the payloads of free
+// packets, in order. It is less when the pool has no more. What an earlier call
+// answered and Commit has not used comes first.
+//
+// The slices are good until Commit or Return.
+func (in *Inbound) Reserve(bytes int) [][]byte {
+	s := in.store
+	if s == nil {
+		return nil
+	}
+	room := len(in.blocks) * s.payload
+	if room < bytes {
+		s.mu.Lock()
+		for room < bytes && !s.deleted.Load() {
+			b := s.take(0)
+			if b == nil {
+				break
+			}
+			b.state, b.owner = reserved, Owner{Kind: Driver}
+			in.blocks = append(in.blocks, b)
+			in.areas = append(in.areas, b.data)
+			room += s.payload
+		}
+		s.mu.Unlock()
+	}
+	n := min(len(in.areas), s.packetsFor(bytes))
+	return in.areas[:max(n, 0)]
+}
+
+// commit makes a frame of the first packets.
+func (in *Inbound) commit(n int) Frame {
+	s := in.store
+	if s == nil || n <= 0 || n > len(in.blocks)*s.payload {
+		return Frame{}
+	}
+	used := s.packetsFor(n)
+	s.mu.Lock()
+	f := s.newFrame()
+	for _, b := range in.blocks[:used] {
+		f.join(b)
+	}
+	left := s.freeLen
+	s.mu.Unlock()
+	in.blocks = in.blocks[:copy(in.blocks, in.blocks[used:])]
+	in.areas = in.areas[:copy(in.areas, in.areas[used:])]
+	s.recordPackets(false, used, left, Owner{Kind: Driver})
+	return Frame{s, f}
+}
+
+// Return gives the packets back that no frame has used. A reader calls it
+// before it waits for the next frame, and when it ends.
+func (in *Inbound) Return() {
+	if len(in.blocks) == 0 {
+		return
+	}
+	s := in.store
+	s.mu.Lock()
+	// In this order the next Reserve takes the same packets in the same order.
+	for i := len(in.blocks) - 1; i >= 0; i-- {
+		s.put(in.blocks[i])
+	}
+	s.mu.Unlock()
+	in.blocks, in.areas = in.blocks[:0], in.areas[:0]
+}
+
+// Frame is a frame in packets of a pool, while the stack has their memory. The
+// zero Frame is none.
+type Frame struct {
+	store *store
+	frame *frame
+}
+
+type frame struct {
+	blocks []*block // nil where the packet has left the frame
+}
+
+// newFrame answers an empty frame. Frames are used again, so that none is made
+// per packet. The caller holds s.mu.
+func (s *store) newFrame() *frame {
+	if n := len(s.inbound.frames); n > 0 {
+		f := s.inbound.frames[n-1]
+		s.inbound.frames = s.inbound.frames[:n-1]
+		return f
+	}
+	s.know()
+	return &frame{}
+}
+
+func (f *frame) join(b *block) {
+	b.state, b.frame, b.index = inFlight, f, len(f.blocks)
+	f.blocks = append(f.blocks, b)
+}
+
+// admit takes packets for a frame of that many bytes.
+func (pool *Pool) admit(size int) (Frame, bool) {
+	s := pool.created()
+	if s == nil {
+		return Frame{}, false
+	}
+	need := s.packetsFor(size)
+	s.mu.Lock()
+	if s.freeLen < need {
+		s.sweep()
+	}
+	if s.freeLen < need || s.deleted.Load() {
+		s.mu.Unlock()
+		return Frame{}, false
+	}
+	if need == 0 {
+		s.mu.Unlock()
+		return Frame{}, true
+	}
+	f := s.newFrame()
+	for range need {
+		b := s.take(0)
+		b.owner = Owner{Kind: Driver}
+		f.join(b)
+	}
+	left := s.freeLen
+	s.mu.Unlock()
+	s.recordPackets(false, need, left, Owner{Kind: Driver})
+	return Frame{s, f}, true
+}
+
+// lost frees the packets of a frame whose memory the stack has replaced by its
+// own, and ends the frame. The caller holds s.mu.
+func (s *store) lost(f *frame) {
+	for _, b := range f.blocks {
+		if b == nil {
+			continue
+		}
+		b.frame = nil
+		if !s.deleted.Load() {
+			s.renew(b)
+			s.put(b)
+		}
+	}
+	clear(f.blocks)
+	f.blocks = f.blocks[:0]
+	s.inbound.frames = append(s.inbound.frames, f)
+}
+
+// Receive makes a message of bytes that the stack hands out, for owner: the
+// very packets that they came in, without a copy. Bytes in other memory, and
+// those in a packet of which the program has a part already, are copied into
+// new packets.
+//
+// The stack must still have the bytes while Receive runs: it is called from the
+// writer that the stack writes them to, or before the read takes them away.
+//
+// Errors: NX_PTR_ERROR when pool is not created, NX_SIZE_ERROR when there are
+// no bytes, NX_NO_PACKET when a new packet is needed and there is none. Nothing
+// has changed then.
+func (pool *Pool) Receive(pieces [][]byte, owner Owner) (Packet, error) {
+	const service = "packetpool.Receive"
+	s := pool.created()
+	if s == nil {
+		return Packet{}, nx.Fail(service, nx.PtrError, nil)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted.Load() {
+		return Packet{}, nx.Fail(service, nx.PtrError, errDeleted)
+	}
+	if !s.claim(pieces) {
+		return Packet{}, nx.Fail(service, nx.NoPacket, nil)
+	}
+	var m message
+	for _, piece := range pieces {
+		s.receive(&m, piece, owner)
+	}
+	if m.head == nil {
+		return Packet{}, nx.Fail(service, nx.SizeError, nil)
+	}
+	return m.head.handle(), nil
+}
+
+// message is a message under construction.
+type message struct {
+	head, tail *block
+}
+
+func (m *message) add(b *block) {
+	if m.head == nil {
+		m.head = b
+	} else {
+		m.tail.next, m.head.last = b, b
+	}
+	m.tail = b
+}
+
+// claim takes the packets in flight in which pieces lie out of the sweep's
+// reach, and sees to it that there are free ones for the bytes that must be
+// copied. False, and nothing has changed, when there are too few.
+func (s *store) claim(pieces [][]byte) bool {
+	need, run := 0, 0 // packets; bytes that are copied one after the other
+	var tail *block   // where the piece before lies, unless it is copied
+	for i, piece := range pieces {
+		b := s.mine(piece)
+		switch {
+		case b != nil && b.state == inFlight:
+			b.state, tail = claimed, b
+			need, run = need+s.packetsFor(run), 0
+		case b != nil && b == tail && follows(pieces[i-1], piece):
+		default:
+			run += len(piece)
+			tail = nil
+		}
+	}
+	if need += s.packetsFor(run); need > s.freeLen {
+		s.sweep()
+	}
+	if need <= s.freeLen {
+		return true
+	}
+	for _, piece := range pieces {
+		if b := s.mine(piece); b != nil && b.state == claimed {
+			b.state = inFlight
+		}
+	}
+	return false
+}
+
+// follows tells whether b begins where a ends, in the same memory.
+func follows(a, b []byte) bool { return endOf(a) == endOf(b) && cap(a)-len(a) == cap(b) }
+
+func (s *store) packetsFor(bytes int) int { return (bytes + s.payload - 1) / s.payload }
+
+// receive adds the bytes of one piece to m.
+func (s *store) receive(m *message, piece []byte, owner Owner) {
+	b := s.mine(piece)
+	switch {
+	case len(piece) == 0:
+		return
+	case b == nil:
+		s.receiveCopy(m, piece, owner)
+	case b == m.tail && b.memory.size-cap(piece) == b.append:
+		b.append += len(piece) // goes on where the last piece ended
+		m.head.length += len(piece)
+	case b.state != claimed:
+		s.receiveCopy(m, piece, owner)
+	default:
+		from := b.memory.size - cap(piece)
+		if b.frame != nil {
+			// The program was faster than the reader, which has not taken the reference
+			// back yet: the bytes move to memory that is certainly the packet's.
+			b.frame.blocks[b.index], b.frame = nil, nil
+			s.renew(b)
+			copy(b.data[from:], piece)
+		} else {
+			s.inbound.remove(b)
+		}
+		b.start(from)
+		b.append, b.owner, b.borrowed = from+len(piece), owner, true
+		s.mark(b)
+		m.add(b)
+		m.head.length += len(piece)
+	}
+}
+
+// receiveCopy adds the bytes of one piece as a copy.
+func (s *store) receiveCopy(m *message, piece []byte, owner Owner) {
+	for len(piece) > 0 {
+		if m.tail == nil || m.tail.borrowed || m.tail.append == s.payload {
+			b := s.take(0)
+			b.owner = owner
+			s.mark(b)
+			m.add(b)
+		}
+		n := copy(m.tail.data[m.tail.append:], piece)
+		m.tail.append += n
+		m.head.length += n
+		piece = piece[n:]
+	}
+}
+
+// mark remembers where a packet went to the program, when that is wanted.
+func (s *store) mark(b *block) {
+	if s.config.Sites {
+		b.site = newSite()
+	}
+}

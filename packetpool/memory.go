@@ -1,0 +1,170 @@
+package packetpool
+
+import "gvisor.dev/gvisor/pkg/buffer"
+
+// The memory of a packet is a gVisor view, made once, so that a frame is read
+// straight into packets and handed to the stack without a copy. This file alone
+// knows that.
+//
+// gVisor's facts behind it (pkg/buffer; each has a test in memory_test.go):
+//   - a View is a window into a reference-counted chunk; AsSlice is the chunk's
+//     memory, and its capacity reaches to the end of the chunk;
+//   - Reset and Grow move the window and never look at the count;
+//   - PullUp copies a chunk that is shared, so the pool gives its only reference
+//     away with a frame and takes one back when the stack has seen the headers;
+//   - Buffer.Append writes into the room of the last view when nobody shares its
+//     chunk, and adds a view of its own otherwise: the only public way to ask.
+
+// memory is what lies behind the payload of a packet.
+type memory struct {
+	view *buffer.View // our reference; nil while the stack has it
+	size int          // of the chunk
+	end  *byte        // the last byte of the chunk, the name by which slices of it are known
+}
+
+// newMemory makes the memory of a packet: the bytes are zero.
+func newMemory(size int) (memory, []byte) {
+	v := buffer.NewViewSize(size)
+	data := v.AsSlice()
+	return memory{v, v.Capacity(), endOf(data)}, data[:size:size]
+}
+
+// endOf answers the last byte of the chunk that a slice of a view lies in.
+func endOf(b []byte) *byte {
+	if cap(b) == 0 {
+		return nil
+	}
+	b = b[:cap(b)]
+	return &b[len(b)-1]
+}
+
+// drop gives up our reference. The bytes must not be used after it.
+func (m *memory) drop() {
+	if m.view != nil {
+		m.view.Release()
+		m.view = nil
+	}
+}
+
+// window makes the view show the first n bytes of its chunk.
+func (m *memory) window(n int) {
+	m.view.Reset()
+	m.view.Grow(n)
+}
+
+// shared asks whether somebody else has a reference to the chunk. When nobody
+// has, it writes into the chunk's last byte.
+func (m *memory) shared() bool {
+	m.window(m.size - 1) // chunks have at least 64 bytes
+	probe := buffer.MakeWithView(m.view)
+	one := buffer.NewView(1)
+	one.Grow(1)
+	_ = probe.Append(one) // fails for no view that has room
+	views := probe.AsViewList()
+	alone := views.Front().Next() == nil
+	probe.Truncate(int64(m.size - 1)) // takes the byte away again, or drops the second view
+	return !alone
+}
+
+// lend makes a buffer of the first n bytes of some packets, and gives the pool's
+// only references to the stack with it.
+func lend(blocks []*block, n int) buffer.Buffer {
+	var data buffer.Buffer
+	for _, b := range blocks {
+		size := min(n, len(b.data))
+		n -= size
+		b.memory.window(size)
+		one := buffer.MakeWithView(b.memory.view)
+		b.memory.view = nil
+		data.Merge(&one) // Append would copy into the room of the view before
+	}
+	return data
+}
+
+// Commit tells that the first n bytes of what Reserve answered were filled.
+// They are a frame now, whose memory is the stack's: n must not be more than
+// there was room for, and not 0. The caller owns the buffer, and calls
+// [Frame.Reclaim] when the stack has seen the frame, or when it is dropped.
+func (in *Inbound) Commit(n int) (buffer.Buffer, Frame) {
+	f := in.commit(n)
+	if f.frame == nil {
+		return buffer.Buffer{}, f
+	}
+	return lend(f.frame.blocks, n), f
+}
+
+// Admit copies a frame that lies in other memory into packets of the pool. The
+// caller keeps data, owns the buffer, and calls [Frame.Reclaim] as after
+// [Inbound.Commit]. False: the pool has not enough packets, or is not created;
+// the frame is to be dropped and counted.
+func (pool *Pool) Admit(data buffer.Buffer) (buffer.Buffer, Frame, bool) {
+	size := int(data.Size())
+	f, ok := pool.admit(size)
+	if !ok || size == 0 {
+		return buffer.Buffer{}, f, ok
+	}
+	from := 0
+	for _, b := range f.frame.blocks {
+		n, _ := data.ReadAt(b.data, int64(from)) // less than b.data holds only at the end
+		from += n
+	}
+	return lend(f.frame.blocks, size), f, true
+}
+
+// Owns tells whether v lies in packets of this pool.
+func (pool *Pool) Owns(v *buffer.View) bool {
+	s := pool.created()
+	if s == nil || v == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mine(v.AsSlice()) != nil
+}
+
+// Assign notes for whom the packets are in which views lie: the receive queue
+// that the segment goes to. Views of other memory are left alone.
+func (pool *Pool) Assign(views buffer.ViewList, owner Owner) {
+	s := pool.created()
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for v := views.Front(); v != nil; v = v.Next() {
+		if b := s.mine(v.AsSlice()); b != nil && b.state == inFlight {
+			b.owner = owner
+		}
+	}
+}
+
+// Reclaim takes the pool's references to a frame back, after
+// DeliverNetworkPacket has returned and before the last reference to the frame
+// is given up; views are those of the packet buffer. Each packet is free again
+// when the stack has let go of it too, and not before.
+//
+// The pool must not have a second reference earlier: the stack would copy each
+// frame when it looks at its headers.
+func (f Frame) Reclaim(views buffer.ViewList) {
+	if f.frame == nil {
+		return
+	}
+	s := f.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for v := views.Front(); v != nil; v = v.Next() {
+		b := s.mine(v.AsSlice())
+		if b == nil || b.frame != f.frame {
+			continue // memory of the stack's own: it copied, or merged, a part of the frame
+		}
+		f.frame.blocks[b.index], b.frame = nil, nil
+		if s.deleted.Load() {
+			continue
+		}
+		b.memory.view = v.Clone()
+		s.inbound.add(b)
+	}
+	s.lost(f.frame)
+	s.sweep()
+	s.inbound.watch(s)
+}

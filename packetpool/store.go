@@ -1,0 +1,174 @@
+package packetpool
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"gonetx/packetpool/nx"
+)
+
+// Why a service answered NX_PTR_ERROR, where the status alone does not say it.
+var (
+	errCreated = errors.New("the pool is created already")
+	errDeleted = errors.New("the pool of the packet is deleted")
+	errStale   = errors.New("the packet was released or given away before")
+	errQueued  = errors.New("the packet is on a transmit queue")
+)
+
+// store is a pool between one create and the delete: its packets, who has
+// them, and who waits for one. Blocks point to it, so that a packet of a
+// deleted pool never becomes one of the pool that is created next in the same
+// control block.
+type store struct {
+	name    string
+	payload int    // bytes of a packet
+	memory  uint32 // the size that counted at create
+	total   int
+	config  Config
+
+	deleted atomic.Bool // set under mu; services that need it to stay so read it under mu
+
+	mu sync.Mutex // guards the fields below, and of every block those that say so
+
+	blocks  []*block // made so far; the others follow when they are needed
+	free    *block   // free packets, last in, first out
+	freeLen int      // how many, with those that are not made yet
+
+	waiters waiterList
+
+	emptyRequests    uint32
+	emptySuspensions uint32
+	invalidReleases  uint32
+
+	inbound inboundState
+}
+
+// eagerBytes is how much of a pool is made by PoolCreate. A larger pool gets
+// the rest when it is needed first, so that a size which only a mistake can ask
+// for does not take the machine's memory.
+const eagerBytes = 64 << 20
+
+// slabBytes is how much is made at a time after that.
+const slabBytes = 1 << 20
+
+func newStore(name string, payload, memory uint32, packets uint64, config Config) *store {
+	s := &store{
+		name: name, payload: int(payload), memory: memory,
+		total: int(packets), freeLen: int(packets), config: config,
+	}
+	s.makeBlocks(eagerBytes)
+	return s
+}
+
+// makeBlocks makes about bytes worth of packets, at least one, and puts them
+// on the empty free list, the first one first. The caller holds s.mu, or is
+// the only one that knows s.
+func (s *store) makeBlocks(bytes int) {
+	n := min(max(1, bytes/s.payload), s.total-len(s.blocks))
+	made := make([]block, n)
+	for i := n - 1; i >= 0; i-- {
+		b := &made[i]
+		b.store, b.gen = s, 1
+		b.memory, b.data = newMemory(s.payload)
+		b.link, s.free = s.free, b
+	}
+	for i := range made {
+		s.blocks = append(s.blocks, &made[i])
+	}
+}
+
+// created tells whether the store lives. It may be called on nil.
+func (s *store) created() bool { return s != nil && !s.deleted.Load() }
+
+// info answers the counters. The caller holds s.mu.
+func (s *store) info() PoolInfo {
+	return PoolInfo{
+		TotalPackets: uint32(s.total), FreePackets: uint32(s.freeLen),
+		EmptyPoolRequests: s.emptyRequests, EmptyPoolSuspensions: s.emptySuspensions,
+		InvalidPacketReleases: s.invalidReleases,
+	}
+}
+
+// take takes a packet from the free list and leaves room bytes in front of its
+// data; nil when there is none. The caller holds s.mu.
+func (s *store) take(room int) *block {
+	b := s.free
+	if b == nil {
+		if s.freeLen == 0 {
+			s.sweep()
+		}
+		if s.free == nil && s.freeLen > 0 {
+			s.makeBlocks(slabBytes)
+		}
+		if b = s.free; b == nil {
+			return nil
+		}
+	}
+	s.free = b.link
+	s.freeLen--
+	b.start(room)
+	return b
+}
+
+// put gives a packet to the oldest waiter, or to the free list when nobody
+// waits. The caller holds s.mu; whoever had the packet knows it no more.
+func (s *store) put(b *block) {
+	if s.deleted.Load() {
+		b.memory.drop()
+		return
+	}
+	if w := s.waiters.pop(); w != nil {
+		b.start(w.room)
+		b.site = w.site
+		w.block = b
+		w.Resume()
+		return
+	}
+	b.state = free
+	b.link, s.free = s.free, b
+	s.freeLen++
+}
+
+// delete ends the store; false when it had ended before.
+func (s *store) delete() bool {
+	s.mu.Lock()
+	if s.deleted.Swap(true) {
+		s.mu.Unlock()
+		return false
+	}
+	for w := s.waiters.pop(); w != nil; w = s.waiters.pop() {
+		w.status = nx.PoolDeleted
+		w.Resume()
+	}
+	s.inbound.stop()
+	blocks := s.blocks
+	s.mu.Unlock()
+
+	// No packet changes hands from here on. What nobody has goes back to where
+	// the memory came from; what the program still has moves to memory that lives
+	// as long as its handle.
+	for _, b := range blocks {
+		b.mu.Lock()
+		s.mu.Lock()
+		switch b.state {
+		case free, inFlight:
+			b.memory.drop()
+		case application:
+			b.data = append(make([]byte, 0, len(b.data)), b.data...)
+			b.memory.drop()
+		}
+		s.mu.Unlock()
+		b.mu.Unlock()
+	}
+	return true
+}
+
+// invalidRelease counts a release that the pool refused.
+func (s *store) invalidRelease() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.deleted.Load() {
+		s.invalidReleases++
+	}
+}

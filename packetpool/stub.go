@@ -1,2 +1,0 @@
-package packetpool
-type Pool struct{}
