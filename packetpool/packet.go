@@ -223,3 +223,20 @@ func (p Packet) refused(service string) error {
 	}
 	return nx.Fail(service, nx.PtrError, errStale)
 }
+
+// HeadRoom answers how many bytes are free in front of the data, for services
+// that put a header there and answer NX_UNDERFLOW when it does not fit.
+//
+// Errors: NX_PTR_ERROR.
+func HeadRoom(packet Packet) (uint32, error) {
+	const service = "packetpool.HeadRoom"
+	b := packet.lock()
+	if b == nil {
+		return 0, packet.refused(service)
+	}
+	defer b.mu.Unlock()
+	if !b.store.created() {
+		return 0, nx.Fail(service, nx.PtrError, errDeleted)
+	}
+	return uint32(b.prepend), nil
+}
