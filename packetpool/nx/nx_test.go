@@ -86,10 +86,10 @@ type stillClock struct {
 	parked int
 	calls  []func()
 	asked  []time.Duration
-	armed  chan struct{}
+	came   chan struct{} // one for each Park
 }
 
-func newStillClock() *stillClock { return &stillClock{armed: make(chan struct{}, 8)} }
+func newStillClock() *stillClock { return &stillClock{came: make(chan struct{}, 8)} }
 
 func (c *stillClock) Now() time.Duration { return 0 }
 
@@ -97,11 +97,10 @@ func (c *stillClock) AfterFunc(d time.Duration, f func()) nx.Timer {
 	c.mu.Lock()
 	c.calls, c.asked = append(c.calls, f), append(c.asked, d)
 	c.mu.Unlock()
-	c.armed <- struct{}{}
 	return stillTimer{}
 }
 
-func (c *stillClock) Park()   { c.mu.Lock(); c.parked++; c.mu.Unlock() }
+func (c *stillClock) Park()   { c.mu.Lock(); c.parked++; c.mu.Unlock(); c.came <- struct{}{} }
 func (c *stillClock) Unpark() { c.mu.Lock(); c.parked--; c.mu.Unlock() }
 
 func (c *stillClock) count() int {
@@ -136,7 +135,7 @@ func TestSuspensionResumed(t *testing.T) {
 	served := make(chan bool)
 	go func() { served <- s.Await(100) }()
 
-	<-clock.armed // it is parked before it arms its timer
+	<-clock.came
 	assert.Equal(t, 1, clock.count())
 	require.True(t, s.Resume())
 	assert.Zero(t, clock.count(), "unparked by the one who resumed it")
@@ -150,7 +149,7 @@ func TestSuspensionExpires(t *testing.T) {
 	served := make(chan bool)
 	go func() { served <- s.Await(3) }()
 
-	<-clock.armed
+	<-clock.came
 	clock.calls[0]()
 	assert.Zero(t, clock.count())
 	assert.False(t, <-served)
@@ -164,7 +163,7 @@ func TestSuspensionOneWinner(t *testing.T) {
 		s := nx.NewSuspension(clock)
 		served := make(chan bool)
 		go func() { served <- s.Await(1) }()
-		<-clock.armed
+		<-clock.came
 		won := make(chan bool, 1)
 		go func() { won <- s.Resume() }()
 		clock.calls[0]()

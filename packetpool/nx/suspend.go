@@ -44,6 +44,12 @@ func (s *Suspension) Await(wait Wait) bool {
 	if wait == NoWait {
 		return !s.fire(expired)
 	}
+	// The timer is set before the caller parks: a driven clock goes on when
+	// everybody is parked, and must know by then until when.
+	if wait != WaitForever {
+		t := s.clock.AfterFunc(wait.Duration(), func() { s.fire(expired) })
+		defer t.Stop()
+	}
 	s.mu.Lock()
 	if s.fired == notFired {
 		if p, ok := s.clock.(Parker); ok {
@@ -52,11 +58,6 @@ func (s *Suspension) Await(wait Wait) bool {
 		s.parked = true
 	}
 	s.mu.Unlock()
-
-	if wait != WaitForever {
-		t := s.clock.AfterFunc(wait.Duration(), func() { s.fire(expired) })
-		defer t.Stop()
-	}
 	<-s.woken
 
 	s.mu.Lock()
