@@ -36,9 +36,6 @@ type Config struct {
 	// IPv6AddressChangeNotify is NX_ENABLE_IPV6_ADDRESS_CHANGE_NOTIFY.
 	IPv6AddressChangeNotify bool
 
-	// RawPacketFilter is NX_ENABLE_IP_RAW_PACKET_FILTER.
-	RawPacketFilter bool
-
 	// RawQueueDepth is NX_IP_RAW_MAX_QUEUE_DEPTH. Zero: 20.
 	RawQueueDepth uint32
 

@@ -53,7 +53,8 @@ const (
 	dropByTransport      = "dropped by TCP"
 	dropNoWaiter         = "an echo reply that nobody waits for"
 	dropRawQueueFull     = "the raw packet queue is full"
-	dropRawRefused       = "refused by the raw packet filter"
+	dropUnknown          = "a protocol that nobody handles"
+	dropForeignND        = "a neighbor discovery message that was forwarded"
 )
 
 // drop counts a datagram that goes no further at the gate, and makes the event.

@@ -67,7 +67,11 @@ func (inst *Instance) create(name string, address, mask uint32, pool *packetpool
 	config := inst.Config.withDefaults()
 	inst.config, inst.clock, inst.recorder = config, config.Clock, config.Recorder
 	inst.name, inst.pool = name, pool
-	inst.addressNotify, inst.addressInfo, inst.linkNotify = nil, nil, nil
+	inst.addressNotify, inst.addressInfo, inst.linkNotify, inst.ipv6Notify = nil, nil, nil, nil
+	inst.born = inst.clock.Now()
+	inst.neighbors.reset()
+	inst.pings.reset()
+	inst.fragmentID.Store(0)
 	inst.sockets.Store(0)
 	inst.transport.Store(nil)
 	inst.linkUp.Store(true)
@@ -149,6 +153,10 @@ func Delete(inst *Instance) error {
 // close is the one order in which an instance ends. Each step needs those
 // before it.
 func (inst *Instance) close() {
+	// Nobody waits any more, and nothing is sent from here on.
+	inst.stopDetections()
+	inst.pings.close()
+	inst.raw.flush()
 	// The transport lets go of what it holds: nothing of it is left in the stack.
 	if t := inst.Transport(); t != nil {
 		t.Close()
@@ -160,6 +168,9 @@ func (inst *Instance) close() {
 	// frame needs that lock (ipv4.go, FindNICNameFromID).
 	inst.endpoint.Stop()
 	inst.stack.Wait()
+	// What the last frames left behind.
+	inst.assembly.flush(inst, dropFragmentsFlushed)
+	inst.raw.flush()
 	// Nobody reads or writes any more.
 	inst.SetTransport(nil)
 	_ = inst.endpoint.Release() // a device that does not close has nothing more to say to a deleted instance

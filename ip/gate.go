@@ -51,9 +51,20 @@ func (g *gate) DeliverNetworkPacket(_ tcpip.NetworkProtocolNumber, pkt *stack.Pa
 	g.receive(pkt, false)
 }
 
-// receive takes a datagram in. The caller keeps its reference.
+// receive takes a datagram in: into packets of the pool, then where it belongs.
+// The caller keeps its reference.
 func (g *gate) receive(pkt *stack.PacketBuffer, looped bool) {
-	g.input(pkt, looped)
+	admitted, release, ok := g.admit(pkt)
+	if !ok {
+		direction := nx.Received
+		if looped {
+			direction = nx.Sent // as the original counts a copy that it cannot make
+		}
+		g.inst.drop(direction, dropPoolEmpty, pkt.Size(), headOf(pkt))
+		return
+	}
+	g.input(&datagram{pkt: admitted, looped: looped})
+	release()
 }
 
 // loop turns a datagram to the instance itself round: a copy of it comes in,

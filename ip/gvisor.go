@@ -129,3 +129,14 @@ func (inst *Instance) warn(err tcpip.Error, what string, a netip.Addr) {
 // with gaps the leading ones count; the gate has filtered by the whole mask
 // before.
 func prefixOf(mask uint32) int { return bits.LeadingZeros32(^mask) }
+
+// joinGroup and leaveGroup make gVisor take datagrams to a multicast group. It
+// is in the all-systems group (224.0.0.1) by itself; the gate keeps that from
+// it until the program joins.
+func (inst *Instance) joinGroup(a netip.Addr) {
+	inst.warn(inst.stack.JoinGroup(header.IPv4ProtocolNumber, nic, toStack(a)), "join", a)
+}
+
+func (inst *Instance) leaveGroup(a netip.Addr) {
+	inst.warn(inst.stack.LeaveGroup(header.IPv4ProtocolNumber, nic, toStack(a)), "leave", a)
+}

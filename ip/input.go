@@ -3,11 +3,12 @@ package ip
 import (
 	"net/netip"
 
+	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
 // This file is the way in: _nx_ip_packet_receive, _nx_ipv4_packet_receive,
@@ -15,14 +16,36 @@ import (
 // the gVisor stack; the program's own protocols (pings, raw packets) end here.
 
 // input examines a datagram and sends it where it belongs.
-func (g *gate) input(pkt *stack.PacketBuffer, looped bool) {
-	c := &g.inst.counters
-	c.packetsReceived.Add(1)
-	d := datagram{pkt: pkt, looped: looped}
+func (g *gate) input(d *datagram) {
+	g.inst.counters.packetsReceived.Add(1)
 	s := g.inst.settings.Load()
+	if !g.examine(s, d) {
+		return
+	}
+	if d.fragment == nil {
+		g.dispatch(s, d)
+		return
+	}
+	g.inst.counters.fragmentsReceived.Add(1)
+	if !s.fragments {
+		g.refuse(d.pkt, dropNoFragments)
+		return
+	}
+	pkt := g.inst.assembly.add(g.inst, d)
+	if pkt == nil {
+		return
+	}
+	defer pkt.DecRef()
+	if whole := (datagram{pkt: pkt, looped: d.looped}); g.examine(s, &whole) {
+		g.dispatch(s, &whole)
+	}
+}
 
+// examine finds out what a datagram is, and whether it is for this instance. If
+// not, it is dropped and counted.
+func (g *gate) examine(s *settings, d *datagram) bool {
 	reason := dropNotIP
-	if b, ok := pkt.Data().PullUp(1); ok {
+	if b, ok := d.bytes(0, 1); ok {
 		switch b[0] >> 4 {
 		case header.IPv4Version:
 			reason = d.parseIPv4()
@@ -33,23 +56,18 @@ func (g *gate) input(pkt *stack.PacketBuffer, looped bool) {
 		}
 	}
 	if reason != "" {
+		c := &g.inst.counters
 		c.invalid.Add(1)
 		if reason == dropIPChecksum {
 			c.checksum.Add(1)
 		}
-		g.refuse(pkt, reason)
-		return
+	} else {
+		reason = s.accepts(d)
 	}
-	if reason := s.accepts(&d); reason != "" {
-		g.refuse(pkt, reason)
-		return
+	if reason != "" {
+		g.refuse(d.pkt, reason)
 	}
-	if d.fragment != nil {
-		c.fragmentsReceived.Add(1)
-		g.refuse(pkt, dropNoFragments)
-		return
-	}
-	g.dispatch(s, &d)
+	return reason == ""
 }
 
 // accepts tells whether a datagram is for this instance. It answers the reason
@@ -112,17 +130,23 @@ func (g *gate) dispatch(s *settings, d *datagram) {
 		reason = g.tcp(s, d)
 	case d.protocol == protocolUDP:
 		reason = dropNoUDP
-	case d.protocol == protocolICMP && d.source.Is4(), d.protocol == protocolICMPv6 && d.source.Is6():
-		g.accept(d)
-		g.up(d)
+	case d.protocol == protocolICMP && d.source.Is4():
+		reason = g.icmp(s, d)
+	case d.protocol == protocolICMPv6 && d.source.Is6():
+		reason = g.icmpv6(s, d)
 	case d.protocol == protocolIGMP && d.source.Is4():
 		if reason = dropNoIGMP; s.igmp {
-			reason = "" // bookkeeping only: queries are taken and not answered
+			reason = "" // the books are kept by the program's own calls
 			g.accept(d)
 		}
-	default:
+	case s.raw:
 		g.accept(d)
-		g.up(d) // the stack answers that it does not know the protocol
+		g.raw(d)
+	default:
+		g.refuse(d.pkt, dropUnknown)
+		if s.icmp && d.source.Is4() || s.icmpv6 && d.source.Is6() {
+			g.up(d) // the stack tells the sender (RFC 1122 section 3.2.2.1, RFC 8200 section 4)
+		}
 	}
 	if reason != "" {
 		g.refuse(d.pkt, reason)
@@ -164,7 +188,7 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 		return ""
 	}
 	tcp := header.TCP(b)
-	damaged := !d.pkt.RXChecksumValidated && !tcpChecksumValid(d, tcp)
+	damaged := !d.pkt.RXChecksumValidated && !d.sumsUp(header.TCPProtocolNumber)
 
 	segment := segments.Get().(*Segment)
 	*segment = Segment{
@@ -191,7 +215,21 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 	return ""
 }
 
-func tcpChecksumValid(d *datagram, _ header.TCP) bool {
-	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, toStack(d.source), toStack(d.destination), uint16(d.payload()))
+// sumsUp validates a checksum that covers the payload and a pseudo header.
+func (d *datagram) sumsUp(protocol tcpip.TransportProtocolNumber) bool {
+	sum := header.PseudoHeaderChecksum(protocol, toStack(d.source), toStack(d.destination), uint16(d.payload()))
 	return checksum.Combine(sum, d.pkt.Data().ChecksumAtOffset(d.offset)) == 0xFFFF
+}
+
+// raw keeps a datagram for RawPacketReceive.
+func (g *gate) raw(d *datagram) {
+	packet, err := g.application(d, d.offset)
+	if err != nil {
+		g.inst.note(nx.Received, dropPoolEmpty, d.pkt.Size(), headOf(d.pkt))
+		return
+	}
+	if !g.inst.raw.offer(packet) {
+		g.inst.note(nx.Received, dropRawQueueFull, d.pkt.Size(), headOf(d.pkt))
+		_ = packetpool.Release(packet) // ours since a moment ago
+	}
 }

@@ -1,8 +1,10 @@
 package ip
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gonetx/ip/link"
 	"gonetx/packetpool"
@@ -33,19 +35,28 @@ type Instance struct {
 	gate     *gate
 	endpoint link.Endpoint
 	thread   *thread
-	physical [6]byte
+	born     time.Duration // when the instance was created
 
 	counters  counters
 	settings  atomic.Pointer[settings]
 	linkUp    atomic.Bool
 	transport atomic.Pointer[Transport]
 	sockets   atomic.Int64 // that exist, bound or not
+	neighbors neighbors
+	pings     pings
+	raw       rawQueue
+	assembly  assembly
+
+	fragmentID atomic.Uint32 // of the last datagram that the instance itself sent
 
 	mu sync.Mutex // guards changes of the settings, and the fields below
 
+	physical      [6]byte
 	addressNotify func(*Instance, any)
 	addressInfo   any
 	linkNotify    func(*Instance, uint, bool)
+	ipv6Notify    func(inst *Instance, status, interfaceIndex, addressIndex uint, address netip.Addr)
+	detections    [maxIPv6Addresses]*detection // nil: none under way
 }
 
 // isCreated tells whether inst may be used.

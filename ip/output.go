@@ -66,7 +66,7 @@ func (s *settings) sendable(destination netip.Addr, up bool, clock nx.Clock) boo
 		return ok
 	}
 	if destination.IsMulticast() {
-		return up && s.ipv6 && s.attached
+		return up && s.attached
 	}
 	_, _, _, ok := s.routeIPv6(destination, up, clock)
 	return ok

@@ -170,8 +170,8 @@ func isGlobalUnicast(a netip.Addr) bool {
 
 // defaultRouter answers the first router whose lifetime has not run out.
 func (s *settings) defaultRouter(now time.Duration) (netip.Addr, bool) {
-	for _, r := range s.routers {
-		if r.infinite || now < r.expires {
+	for i := range s.routers {
+		if r := &s.routers[i]; r.alive(now) {
 			return r.address, true
 		}
 	}

@@ -1,6 +1,8 @@
 package ip
 
 import (
+	"gonetx/packetpool"
+
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
@@ -23,8 +25,11 @@ func (inst *Instance) ReceiveLimit(ipv6 bool) (window, mss uint32) {
 	if inst.config.NoWindowRule {
 		return ^uint32(0), mtu - headers
 	}
-	packets, payload := poolSize(inst.pool)
-	return receiveLimit(packets, payload, mtu, headers)
+	info, err := packetpool.PoolInfoGet(inst.pool)
+	if err != nil {
+		return 0, 0 // the pool has been deleted
+	}
+	return receiveLimit(info.TotalPackets, inst.pool.PayloadSize(), mtu, headers)
 }
 
 func receiveLimit(packets, payload, mtu, headers uint32) (window, mss uint32) {

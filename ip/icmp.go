@@ -1,0 +1,126 @@
+package ip
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"gonetx/packetpool"
+	"gonetx/packetpool/nx"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
+
+// This file is what an instance does with ICMP messages that come in:
+// _nx_icmpv4_packet_process and _nx_icmpv6_packet_process. Echo requests and
+// neighbor solicitations are answered by the gVisor stack, replies end here, and
+// errors go up in any case, because they tell TCP why a connection fails.
+
+// icmp handles an ICMPv4 message. It answers the reason to drop it for, or
+// nothing.
+func (g *gate) icmp(s *settings, d *datagram) string {
+	b, ok := d.bytes(d.offset, icmpHeaderSize)
+	isError := ok && (b[0] == icmpUnreachable || b[0] == icmpTimeExceed || b[0] == icmpParameter)
+	if !s.icmp && !isError {
+		return dropNoICMP
+	}
+	g.accept(d)
+	if !ok || !d.pkt.RXChecksumValidated && d.pkt.Data().ChecksumAtOffset(d.offset) != 0xFFFF {
+		g.badICMP(d)
+		return ""
+	}
+	switch {
+	case b[0] == icmpEchoReply:
+		g.echoReply(d, binary.BigEndian.Uint16(b[6:]))
+	case b[0] == icmpEcho:
+		g.up(d)
+	default:
+		g.unhandledICMP(d, isError)
+	}
+	return ""
+}
+
+// icmpv6 handles an ICMPv6 message. It answers the reason to drop it for, or
+// nothing.
+func (g *gate) icmpv6(s *settings, d *datagram) string {
+	b, ok := d.bytes(d.offset, icmpHeaderSize)
+	isError := ok && b[0] >= icmpv6Unreachable && b[0] <= icmpv6Parameter
+	if !s.icmpv6 && !isError {
+		return dropNoICMP
+	}
+	g.accept(d)
+	if !ok || !d.pkt.RXChecksumValidated && !d.sumsUp(header.ICMPv6ProtocolNumber) {
+		g.badICMP(d)
+		return ""
+	}
+	switch {
+	case b[0] == icmpv6EchoReply:
+		g.echoReply(d, binary.BigEndian.Uint16(b[6:]))
+	case b[0] == icmpv6Echo:
+		g.up(d)
+	case b[0] == icmpv6NeighborSolicitation, b[0] == icmpv6NeighborAdvertisement:
+		g.neighbor(s, d, b[0] == icmpv6NeighborSolicitation)
+	default:
+		g.unhandledICMP(d, isError)
+	}
+	return ""
+}
+
+func (g *gate) badICMP(d *datagram) {
+	g.inst.counters.icmpChecksum.Add(1)
+	g.inst.note(nx.Received, dropICMPChecksum, d.pkt.Size(), headOf(d.pkt))
+}
+
+func (g *gate) unhandledICMP(d *datagram, isError bool) {
+	g.inst.counters.icmpUnhandled.Add(1)
+	if isError {
+		g.up(d)
+		return
+	}
+	g.inst.note(nx.Received, dropUnhandledICMP, d.pkt.Size(), headOf(d.pkt))
+}
+
+// echoReply gives a reply to the ping that waits for it. Only the sequence
+// number is compared, as in the original.
+func (g *gate) echoReply(d *datagram, sequence uint16) {
+	g.inst.counters.pingReplies.Add(1)
+	ps := &g.inst.pings
+	if !ps.expects(sequence) {
+		g.inst.note(nx.Received, dropNoWaiter, d.pkt.Size(), headOf(d.pkt))
+		return
+	}
+	response, err := g.application(d, d.offset+icmpHeaderSize)
+	if err != nil {
+		g.inst.note(nx.Received, dropPoolEmpty, d.pkt.Size(), headOf(d.pkt))
+		return
+	}
+	if !ps.serve(sequence, response) {
+		_ = packetpool.Release(response) // the ping ran out of time a moment ago
+	}
+}
+
+// neighbor handles a neighbor solicitation or advertisement. Of a tentative
+// address it means that somebody else has it, or tries it too (RFC 4862 section
+// 5.4.3 and 5.4.4); a solicitation of a valid one the stack answers. There is no
+// neighbor cache that an advertisement would be for.
+func (g *gate) neighbor(s *settings, d *datagram, solicitation bool) {
+	b, ok := d.bytes(d.offset, header.ICMPv6NeighborSolicitMinimumSize)
+	if !ok {
+		g.inst.note(nx.Received, dropUnhandledICMP, d.pkt.Size(), headOf(d.pkt))
+		return
+	}
+	ip, _ := d.bytes(0, header.IPv6MinimumSize)
+	if hopLimit := ip[7]; hopLimit != defaultHopLimit {
+		g.inst.note(nx.Received, dropForeignND, d.pkt.Size(), headOf(d.pkt)) // RFC 4861 section 7.1
+		return
+	}
+	target := netip.AddrFrom16([16]byte(b[8:]))
+	i := s.ipv6AddressOf(target)
+	switch {
+	case i >= 0 && s.ipv6At[i].state == AddressTentative:
+		if !solicitation || d.source.IsUnspecified() {
+			g.inst.conflict(target)
+		}
+	case i >= 0 && solicitation:
+		g.up(d)
+	}
+}
