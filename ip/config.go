@@ -8,9 +8,7 @@ import "gonetx/packetpool/nx"
 // clock.
 type Config struct {
 	// Clock counts the ticks of everything on this instance: waits, timers, the
-	// retransmissions of its connections. Nil: nx.RealClock. An instance keeps
-	// one goroutine, that of the callbacks, parked on this clock while there is
-	// no callback to run.
+	// retransmissions of its connections. Nil: nx.RealClock.
 	Clock nx.Clock
 
 	// Recorder sees what the instance does. Nil: nobody looks.

@@ -6,8 +6,8 @@ import (
 
 	"gonetx/ip/link"
 	"gonetx/ip/link/ram"
-	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
+	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,30 +26,11 @@ var (
 	offLink6  = netip.MustParseAddr("2001:db8:9::9")
 )
 
-// newPool makes a pool that must be full again when the test ends.
-func newPool(t testing.TB, payload, packets uint32) *packetpool.Pool {
-	t.Helper()
-	var pool packetpool.Pool
-	require.NoError(t, packetpool.PoolCreate(&pool, t.Name(), payload, packets*(60+(payload+3)&^3)))
-	t.Cleanup(func() {
-		requireFull(t, &pool)
-		require.NoError(t, packetpool.PoolDelete(&pool))
-	})
-	return &pool
-}
-
-func requireFull(t testing.TB, pool *packetpool.Pool) {
-	t.Helper()
-	info, err := packetpool.PoolInfoGet(pool)
-	require.NoError(t, err)
-	require.Equal(t, info.TotalPackets, info.FreePackets, "packets left out of the pool: %v", pool.Holders())
-}
-
 // host makes an instance on a network, which the test's end deletes.
 func host(t testing.TB, driver link.Driver, address netip.Addr, config *Config) *Instance {
 	t.Helper()
 	inst := &Instance{Config: config}
-	require.NoError(t, Create(inst, "host "+address.String(), address, mask24, newPool(t, 1536, 64), driver, 2048, 1))
+	require.NoError(t, Create(inst, "host "+address.String(), address, mask24, nxtest.NewPool(t, 1536, 64), driver, 2048, 1))
 	t.Cleanup(func() {
 		if inst.Created() {
 			require.NoError(t, Delete(inst))

@@ -16,7 +16,8 @@ import (
 //
 // It is started by Create and ended by Delete, after the callbacks that were
 // posted before. While it has nothing to do it waits as any caller of a service
-// does, on the instance's clock.
+// does, on the instance's clock; a clock that counts those who wait is told
+// where the goroutine begins and ends, so that it counts for nothing then.
 type thread struct {
 	clock nx.Clock
 	ended chan struct{} // closed by the goroutine, last
@@ -32,6 +33,9 @@ type thread struct {
 
 func startThread(clock nx.Clock) *thread {
 	t := &thread{clock: clock, ended: make(chan struct{})}
+	if p, ok := clock.(nx.Parker); ok {
+		p.Unpark()
+	}
 	go t.run()
 	return t
 }
@@ -59,6 +63,9 @@ func (t *thread) wake() {
 
 func (t *thread) run() {
 	defer close(t.ended)
+	if p, ok := t.clock.(nx.Parker); ok {
+		defer p.Park()
+	}
 	t.id.Store(goroutineID())
 	for {
 		callback, ok := t.next()
