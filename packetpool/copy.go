@@ -24,9 +24,9 @@ var errHeaderRoom = errors.New("the room in front of the data is greater than a 
 //	NX_UNDERFLOW          the data begins before the payload of its first packet
 //	NX_OVERFLOW           the first packet's data ends behind its payload
 //	NX_INVALID_PACKET     the message is empty
-//	NX_INVALID_PARAMETERS the room in front of the data does not fit one packet of pool
 //	NX_NO_PACKET          a packet was not to be had, for wait ticks
 //	NX_POOL_DELETED       the pool was deleted meanwhile
+//	NX_INVALID_PARAMETERS the room in front of the data does not fit one packet of pool
 //	NX_INVALID_PACKET     the packets hold more or less than the message's length
 //
 // NetX Duo does not check for NX_INVALID_PARAMETERS: its copy begins behind the
@@ -44,17 +44,19 @@ func Copy(packet Packet, pool *Pool, wait nx.Wait) (Packet, error) {
 			copied.release()
 			return Packet{}, packet.refused(service)
 		}
-		size, status, why := b.copySize(s.payload)
+		size, status := b.copySize()
 		missing := max(size, 1) - copied.room
-		if status == nx.Success && missing <= 0 {
+		var why error
+		switch {
+		case status != nx.Success || missing > 0:
+		case b.prepend > s.payload:
+			status, why = nx.InvalidParameters, errHeaderRoom
+		case size-b.prepend != b.length:
+			status = nx.InvalidPacket
+		default:
 			head := b.copyTo(&copied, size)
-			valid := head.length == b.length
 			b.mu.Unlock()
 			copied.release() // none, unless another goroutine shortened the message
-			if !valid {
-				(&chain{first: head}).release()
-				return Packet{}, nx.Fail(service, nx.InvalidPacket, nil)
-			}
 			return head.handle(), nil
 		}
 		b.mu.Unlock()
@@ -75,21 +77,18 @@ func Copy(packet Packet, pool *Pool, wait nx.Wait) (Packet, error) {
 
 // copySize answers how many bytes a copy takes, the room in front of the data
 // with them. The caller holds b.mu.
-func (b *block) copySize(payload int) (int, nx.Status, error) {
+func (b *block) copySize() (int, nx.Status) {
 	if status := b.bounds(); status != nx.Success {
-		return 0, status, nil
+		return 0, status
 	}
 	if b.length == 0 {
-		return 0, nx.InvalidPacket, nil
-	}
-	if b.prepend > payload {
-		return 0, nx.InvalidParameters, errHeaderRoom
+		return 0, nx.InvalidPacket
 	}
 	size := max(b.append, 0)
 	for at := b.next; at != nil; at = at.next {
 		size += len(at.bytes())
 	}
-	return size, nx.Success, nil
+	return size, nx.Success
 }
 
 // copyTo makes a message of the packets in copied and fills it. The caller

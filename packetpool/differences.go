@@ -17,6 +17,8 @@ var Differences = []Difference{
 		"the original calculates in 32 bits and crashes (_nxe_packet_pool_create, _nx_packet_data_append)"},
 	{"CopyHeaderRoom", "NX_INVALID_PARAMETERS from Copy when the room in front of the data is greater than a packet of the new pool",
 		"the copy of the original begins behind the end of its first packet (_nx_packet_copy)"},
+	{"NoCrash", "what crashes the original ends with a status",
+		"memory is not reached through pointers: a packet's bounds hold whatever its fields say"},
 	{"NoOverlap", "a pool brings its own memory, so the memory of two pools never overlaps",
 		"PoolCreate is told how much memory there is, not where; the original answers NX_PTR_ERROR to an overlap"},
 	{"NoCallerClass", "NX_CALLER_ERROR is never answered",

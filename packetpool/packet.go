@@ -173,19 +173,6 @@ func LengthGet(packet Packet) (uint32, error) {
 	return uint32(b.length), nil
 }
 
-// HeaderRoom answers how many bytes are free in front of the data, for headers:
-// nx_packet_prepend_ptr - nx_packet_data_start.
-//
-// Errors: NX_PTR_ERROR when packet is zero or stale.
-func HeaderRoom(packet Packet) (uint32, error) {
-	b := packet.lock()
-	if b == nil {
-		return 0, packet.refused("packetpool.HeaderRoom")
-	}
-	defer b.mu.Unlock()
-	return uint32(max(b.prepend, 0)), nil
-}
-
 // Fragment is one packet of a message.
 type Fragment struct {
 	Room   int // bytes in front of the data

@@ -68,6 +68,13 @@ func Load[T any](tb testing.TB, name string) []T {
 	return traces
 }
 
+// Has tells whether [Folder] holds a recording.
+func Has(name string) bool {
+	_, err := os.Stat(filepath.Join(Folder(), name))
+	_, errGz := os.Stat(filepath.Join(Folder(), name+".gz"))
+	return err == nil || errGz == nil
+}
+
 func read(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if err == nil {

@@ -97,22 +97,23 @@ func (j *Judge) Summary() string {
 	return fmt.Sprintf("golden %s: %d of %d agree, %d by a named difference", j.layer, j.agree, j.traces, j.byRule)
 }
 
-// Close prints the closing line and what each rule was used for, and fails the
-// test when a trace disagrees.
+// Close fails the test when a trace disagrees, with every difference that no
+// rule excuses, and prints what each rule was used for and the closing line.
 func (j *Judge) Close(tb testing.TB) {
 	tb.Helper()
+	if len(j.disagreed) > 0 {
+		tb.Errorf("%d traces disagree; differences by kind and field:\n%s", len(j.disagreed), j.groups())
+	}
+	for i, r := range j.rules {
+		if slices.IndexFunc(j.rules, func(o Rule) bool { return o.Name == r.Name }) == i {
+			fmt.Printf("golden %s: %d traces by %s: %s\n", j.layer, j.uses[r.Name], r.Name, r.Why)
+		}
+	}
 	fmt.Println(j.Summary())
-	for _, r := range j.rules {
-		tb.Logf("%5d traces by %s: %s", j.uses[r.Name], r.Name, r.Why)
-	}
-	if len(j.disagreed) == 0 {
-		return
-	}
-	tb.Errorf("%d traces disagree; differences by kind and field:\n%s", len(j.disagreed), j.groups())
 }
 
-// groups lists the differences that no rule excuses by kind and field, with
-// examples, the most frequent first.
+// groups lists all differences that no rule excuses by kind and field, the most
+// frequent first: trace, step, field, and both values.
 func (j *Judge) groups() string {
 	groups := map[string][]Difference{}
 	for _, d := range j.disagree {
@@ -125,7 +126,7 @@ func (j *Judge) groups() string {
 	var b strings.Builder
 	for _, k := range keys {
 		fmt.Fprintf(&b, "%5d %s\n", len(groups[k]), k)
-		for _, d := range groups[k][:min(3, len(groups[k]))] {
+		for _, d := range groups[k] {
 			fmt.Fprintf(&b, "        %s\n", d)
 		}
 	}

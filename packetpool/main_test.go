@@ -1,0 +1,9 @@
+package packetpool_test
+
+import (
+	"testing"
+
+	"gonetx/packetpool/nxtest"
+)
+
+func TestMain(m *testing.M) { nxtest.Main(m) }
