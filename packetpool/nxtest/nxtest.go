@@ -34,12 +34,16 @@ import (
 // Main runs the tests of a package and then demands that no goroutine is left,
 // and no reference to memory of gVisor's. Benchmarks run without the account of
 // references, which would be most of what they measure.
-func Main(m *testing.M, options ...goleak.Option) {
+func Main(m *testing.M, options ...goleak.Option) { os.Exit(Run(m, options...)) }
+
+// Run is Main for a TestMain that has something to tidy up; it answers the
+// exit code.
+func Run(m *testing.M, options ...goleak.Option) (code int) {
 	flag.Parse()
 	if bench := flag.Lookup("test.bench"); bench == nil || bench.Value.String() == "" {
 		refs.SetLeakMode(refs.LeaksPanic)
 	}
-	code := m.Run()
+	code = m.Run()
 	if code == 0 {
 		if err := goleak.Find(options...); err != nil {
 			fmt.Fprintln(os.Stderr, "goroutines are left:", err)
@@ -49,7 +53,7 @@ func Main(m *testing.M, options ...goleak.Option) {
 	if code == 0 {
 		code = checkReferences()
 	}
-	os.Exit(code)
+	return code
 }
 
 // checkReferences answers 1 when references are left. They are given up in
