@@ -1,6 +1,7 @@
 // Package topology builds small networks out of namespaces, through netlink:
 //
 //	NewLocal    stack ──TUN── kernel, in one namespace
+//	NewDirect   near ──veth── far, in two: the kernel at both ends
 //	NewRouted   stack ──TUN── near ──veth── router ──veth── server, in three
 //
 // A stack is an IP instance whose TUN device is opened in the first namespace;
@@ -26,6 +27,9 @@ var (
 	// The far end of a routed topology, and a host on its link that is not there.
 	Server4, Server6 = netip.MustParsePrefix("10.79.0.2/24"), netip.MustParsePrefix("fd79::2/64")
 	Absent4, Absent6 = netip.MustParseAddr("10.79.0.99"), netip.MustParseAddr("fd79::99")
+
+	// The far end of a direct topology.
+	Far4, Far6 = netip.MustParsePrefix("10.78.0.2/24"), netip.MustParsePrefix("fd78::2/64")
 
 	near4, near6           = netip.MustParsePrefix("10.78.0.1/24"), netip.MustParsePrefix("fd78::1/64")
 	router4, router6       = netip.MustParsePrefix("10.78.0.2/24"), netip.MustParsePrefix("fd78::2/64")

@@ -102,6 +102,26 @@ func TestRoutedReachesTheServer(t *testing.T) {
 	}
 }
 
+func TestDirectReachesTheFarHost(t *testing.T) {
+	namespaces(t)
+	d, err := NewDirect()
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, d.Close()) })
+	for _, far := range []netip.Prefix{Far4, Far6} {
+		l, err := d.Far.Listen(netip.AddrPortFrom(far.Addr(), 0).String())
+		require.NoError(t, err)
+		defer l.Close()
+		c, err := dial(d.Near, 5*time.Second, "", l.Addr().String())
+		require.NoError(t, err)
+		defer c.Close()
+		s, err := l.Accept()
+		require.NoError(t, err)
+		defer s.Close()
+		pass(t, c, s, 100_000)
+		pass(t, s, c, 100_000)
+	}
+}
+
 // withStack gives the near host the stack's addresses, so that the kernel
 // plays the stack.
 func withStack(t *testing.T, h *Host) {
