@@ -1,0 +1,173 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// Command is `nxduo bench` for kong.
+type Command struct {
+	Out io.Writer `kong:"-"` // nil: standard output
+	Err io.Writer `kong:"-"` // nil: standard error
+
+	All  Everything `cmd:"" default:"withargs" name:"all" help:"Measure the stack against the kernel and against the naive design."`
+	Mail MailOnly   `cmd:"" help:"Mails a second, against net/smtp over the kernel to the same server."`
+}
+
+// flags that both commands have.
+type flags struct {
+	Family   []int         `help:"IP families to measure (4,6)." enum:"4,6" placeholder:"4|6"`
+	MTU      []int         `name:"mtu" help:"MTU of the TUN devices. Default: 1500, and for bulk also 65535." placeholder:"BYTES"`
+	AtOnce   []int         `help:"Connections or clients at once (1,64)." placeholder:"N"`
+	Rounds   int           `help:"Rounds, of which the median counts." default:"3"`
+	Duration time.Duration `help:"How long one measurement takes." default:"500ms"`
+	JSON     bool          `name:"json" help:"Print JSON instead of the table."`
+	Quiet    bool          `help:"No progress on standard error."`
+	Profile  string        `help:"Folder for CPU profiles of nxduo, one for each measurement." type:"existingdir" placeholder:"DIR"`
+}
+
+// Everything is `nxduo bench`.
+type Everything struct {
+	Only     []string `help:"Workloads: bulk-out, bulk-in, roundtrip, connect, mails. Default: all." placeholder:"WORKLOAD"`
+	Design   []string `help:"Designs: kernel, naive, nxduo. Default: all." placeholder:"DESIGN"`
+	NoExtras bool     `help:"Leave out memory of idle connections and time to create an instance."`
+	flags
+}
+
+// MailOnly is `nxduo bench mail`.
+type MailOnly struct{ flags }
+
+// Run runs the command.
+func (c *Everything) Run(parent *Command) error {
+	only, err := parse("workload", c.Only, kinds)
+	if err != nil {
+		return err
+	}
+	chosen, err := parse("design", c.Design, designs)
+	if err != nil {
+		return err
+	}
+	return c.run(parent, Options{Selection: Selection{Kinds: only, Designs: chosen}, NoExtras: c.NoExtras || len(only) > 0})
+}
+
+// Run runs the command.
+func (c *MailOnly) Run(parent *Command) error {
+	return c.run(parent, Options{Selection: Selection{Kinds: []Kind{Mails}, Designs: []Name{Kernel, NXDuo}}, NoExtras: true})
+}
+
+// errShort is the answer of a run in which something could not be measured.
+var errShort = errors.New("not everything could be measured")
+
+// AfterApply lets Run of the commands know what they belong to.
+func (c *Command) AfterApply(ctx *kong.Context) error {
+	if c.Out == nil {
+		c.Out = os.Stdout
+	}
+	if c.Err == nil {
+		c.Err = os.Stderr
+	}
+	ctx.Bind(c)
+	return nil
+}
+
+func (f *flags) run(to *Command, o Options) error {
+	o.Families, o.MTUs, o.Lanes = f.Family, f.MTU, f.AtOnce
+	o.Rounds, o.Duration, o.Profiles = f.Rounds, f.Duration, f.Profile
+	if err := f.check(); err != nil {
+		return err
+	}
+	if err := Enter(); err != nil {
+		return err
+	}
+	if !f.Quiet {
+		show := &progress{w: to.Err, overwrite: isTerminal(to.Err), left: o.Estimate()}
+		o.Progress = show.step
+		defer show.end()
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	report, err := Run(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := report.write(to.Out, f.JSON); err != nil {
+		return err
+	}
+	if report.Failed() {
+		return errShort
+	}
+	return nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func (f *flags) check() error {
+	switch {
+	case f.Rounds < 1:
+		return errors.New("at least one round")
+	case f.Duration < 10*time.Millisecond:
+		return errors.New("a measurement takes at least 10ms")
+	}
+	for _, n := range f.AtOnce {
+		if n < 1 || n > 10000 {
+			return fmt.Errorf("%d connections at once", n)
+		}
+	}
+	for _, mtu := range f.MTU {
+		if mtu < 1280 || mtu > large {
+			return fmt.Errorf("an MTU of %d: from 1280, which IPv6 demands, to %d", mtu, large)
+		}
+	}
+	return nil
+}
+
+func (r *Report) write(w io.Writer, asJSON bool) error {
+	if !asJSON {
+		_, err := io.WriteString(w, r.Table())
+		return err
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// progress shows how far a run is: in one line on a terminal, otherwise in a
+// line each.
+type progress struct {
+	w         io.Writer
+	overwrite bool
+	started   time.Time
+	left      time.Duration // estimated for the whole run
+}
+
+func (p *progress) step(what string, done, of int) {
+	if p.started.IsZero() {
+		p.started = time.Now().Add(-p.left / time.Duration(of)) // this step has been made
+	}
+	left := time.Since(p.started) / time.Duration(done) * time.Duration(of-done)
+	line := fmt.Sprintf("%d/%d, %v left: %s", done, of, left.Round(time.Second), what)
+	if p.overwrite {
+		fmt.Fprintf(p.w, "\r%.100s\x1b[K", line)
+	} else {
+		fmt.Fprintln(p.w, line)
+	}
+}
+
+func (p *progress) end() {
+	if p.overwrite {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
