@@ -115,6 +115,16 @@ func (inst *Instance) WaitOption(wait nx.Wait) nx.Wait {
 	return wait
 }
 
+// Link tells what the instance's link is and can do, now: the device, whether
+// super-segments cross it and why not, frames and drops. The zero Info, when
+// the instance is not created.
+func (inst *Instance) Link() link.Info {
+	if !inst.isCreated() {
+		return link.Info{}
+	}
+	return inst.endpoint.Info()
+}
+
 // SetTransport installs the transport that sees TCP segments; nil takes it
 // away.
 func (inst *Instance) SetTransport(t Transport) {
