@@ -33,13 +33,13 @@ type flags struct {
 	Duration time.Duration `help:"How long one measurement takes." default:"500ms"`
 	JSON     bool          `name:"json" help:"Print JSON instead of the table."`
 	Quiet    bool          `help:"No progress on standard error."`
-	Profile  string        `help:"Folder for CPU profiles of nxduo, one for each measurement." type:"existingdir" placeholder:"DIR"`
+	Profile  string        `help:"Folder for CPU profiles of the stacks, one for each measurement." type:"existingdir" placeholder:"DIR"`
 }
 
 // Everything is `nxduo bench`.
 type Everything struct {
 	Only     []string `help:"Workloads: bulk-out, bulk-in, roundtrip, connect, mails. Default: all." placeholder:"WORKLOAD"`
-	Design   []string `help:"Designs: kernel, naive, nxduo. Default: all." placeholder:"DESIGN"`
+	Design   []string `help:"Designs: kernel, naive, nxduo, bare (gVisor over our driver, without pool and sockets of ours). Default: the first three." placeholder:"DESIGN"`
 	NoExtras bool     `help:"Leave out memory of idle connections and time to create an instance."`
 	flags
 }

@@ -17,6 +17,7 @@ func Run(context.Context, Options) (*Report, error) { return nil, errLinux }
 func Enter() error { return errLinux }
 
 func newNaive(part) (design, error) { return nil, errLinux }
+func newBare(part) (design, error)  { return nil, errLinux }
 func newNXDuo(part) (design, error) { return nil, errLinux }
 
 func cpuTime() time.Duration { return 0 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
-	"slices"
 	"time"
 )
 
@@ -14,7 +13,7 @@ type Options struct {
 	Selection
 	Rounds   int           // zero: 3
 	Duration time.Duration // of one measurement; zero: 500 ms
-	Profiles string        // folder for CPU profiles of nxduo; empty: none
+	Profiles string        // folder for CPU profiles of the stacks; empty: none
 	NoExtras bool          // no memory, no instances
 
 	// Progress is told what was measured, with the share that is done. Nil:
@@ -124,8 +123,8 @@ func measureCell(ctx context.Context, l lab, o Options, r *Report, result *Resul
 		Kind: c.Kind, Lanes: c.Lanes, Warm: warm, For: o.Duration,
 		To: netip.AddrPortFrom(l.peer(c.Client, c.Family), c.Kind.port()),
 	}
-	if o.Profiles != "" && c.Design == NXDuo {
-		m.Profile = fmt.Sprintf("%s/%s-x%d-ipv%d-%d-round%d.pprof", o.Profiles, c.Kind, c.Lanes, c.Family, c.MTU, round+1)
+	if o.Profiles != "" && c.Design != Kernel {
+		m.Profile = fmt.Sprintf("%s/%s-%s-x%d-ipv%d-%d-round%d.pprof", o.Profiles, c.Design, c.Kind, c.Lanes, c.Family, c.MTU, round+1)
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.Warm+m.For+6*patience)
 	defer cancel()
@@ -187,6 +186,8 @@ func (p part) design() (design, error) {
 		return newNaive(p)
 	case NXDuo:
 		return newNXDuo(p)
+	case Bare:
+		return newBare(p)
 	}
-	return nil, fmt.Errorf("there is no design %q: %s", p.Role, join(slices.Clone(designs)))
+	return nil, fmt.Errorf("there is no design %q: %s", p.Role, join(designs))
 }
