@@ -1,0 +1,219 @@
+package tcp
+
+import (
+	"net/netip"
+
+	"gonetx/packetpool"
+	"gonetx/packetpool/nx"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// flow is the two ends of a connection, seen from the instance.
+type flow struct{ local, remote netip.AddrPort }
+
+// connection is one connection of a socket: gVisor's endpoint, and what the
+// gate knows of it from the segments that pass. A socket that connects again
+// gets a new one.
+//
+// All fields but endpoint, p and flow are guarded by the protocol's lock.
+type connection struct {
+	p        *protocol
+	flow     flow
+	endpoint endpoint
+	ready    bool // endpoint.ep is set
+
+	socket      *Socket    // nil: the socket has let go of it
+	handshaking bool       // made by accept, SYN-ACK wanted, not yet established
+	mute        bool       // what gVisor still sends for it stays off the wire
+	over        bool       // it has ended
+	reset       bool       // by a RST
+	request     *synPacket // of a server socket, until accept answers it
+	asked       *synPacket // the same afterwards, until the handshake is done
+	cause       error      // why, as far as the segments tell
+
+	sender   sender
+	receiver receiver
+}
+
+// newConnection makes the connection of a socket and lets the gate know it.
+// The caller holds the protocol's lock.
+func (s *Socket) newConnection(f flow) *connection {
+	c := &connection{p: s.protocol.Load(), flow: f, socket: s}
+	window, mss := c.p.inst.ReceiveLimit(f.local.Addr().Is6())
+	c.receiver.size = min(s.window, window)
+	c.receiver.mss = mss
+	if s.mss != 0 {
+		c.receiver.mss = min(s.mss, mss)
+	}
+	c.receiver.shift = -1
+	if s.config.WindowScaling {
+		c.receiver.shift = scaleFor(c.receiver.size)
+	}
+	s.conn = c
+	c.p.connections[f] = c
+	return c
+}
+
+// scaleFor is the shift count with which a window fits 16 bits.
+func scaleFor(window uint32) int {
+	shift := 0
+	for window>>shift > maxWindow {
+		shift++
+	}
+	return shift
+}
+
+// forget takes the connection away from the gate.
+func (c *connection) forget() {
+	if c.p.connections[c.flow] == c {
+		delete(c.p.connections, c.flow)
+	}
+}
+
+// state is the state of gVisor's endpoint in NetX Duo's words, seen together
+// with what the gate knows: gVisor tells of a FIN before it changes its state.
+func (c *connection) state() State {
+	if !c.ready {
+		if c.handshaking {
+			return SynReceived
+		}
+		return SynSent
+	}
+	state := c.endpoint.state()
+	if c.receiver.finished {
+		switch state {
+		case Established:
+			return CloseWait
+		case FinWait1:
+			return Closing
+		case FinWait2:
+			return TimedWait
+		}
+	}
+	return state
+}
+
+// NotifyEvent implements waiter.EventListener. gVisor calls it in its own
+// goroutines, often with the endpoint's lock held.
+func (c *connection) NotifyEvent(mask waiter.EventMask) {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	s := c.socket
+	if s == nil || c.over {
+		return
+	}
+	if !c.ready {
+		if mask&waiter.EventIn != 0 {
+			c.receiver.early++ // handshakeDone makes up for it
+		}
+		return
+	}
+	if mask&waiter.EventIn != 0 && mask&waiter.EventHUp == 0 {
+		c.arrived()
+	}
+	s.advance()
+}
+
+// arrived tells that a segment has joined the stream, or the peer's FIN.
+func (c *connection) arrived() {
+	r, s := &c.receiver, c.socket
+	if r.finished && !r.told {
+		r.told = true // this is the FIN: it is told after its acknowledgement was sent
+		return
+	}
+	r.arrivals++
+	if s.receiving.resume(nx.Success, nil) {
+		s.resumed++
+	}
+	s.post(s.notify.receive)
+}
+
+// handshakeDone makes the socket's connection of an endpoint that accept asked
+// for.
+func (c *connection) handshakeDone(ep tcpip.Endpoint) {
+	c.endpoint.ep = ep
+	c.endpoint.setSizes()
+	c.p.mu.Lock()
+	s, wanted := c.socket, c.handshaking
+	c.handshaking = false
+	if wanted {
+		c.ready, c.asked = true, nil
+	}
+	c.p.mu.Unlock()
+	if !wanted {
+		c.endpoint.discard()
+		return
+	}
+	c.endpoint.setHeader(s)
+	c.endpoint.setKeepalive(&s.config)
+	c.endpoint.setUserTimeout(s.patience())
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	if c.socket != s || c.over {
+		return
+	}
+	s.established()
+	for ; c.receiver.early > 0; c.receiver.early-- {
+		c.arrived()
+	}
+	s.advance()
+}
+
+// handshakeFailed ends an accept whose handshake gVisor has given up: a RST
+// came, or the SYN-ACK was not answered.
+func (c *connection) handshakeFailed(err error) {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	if s := c.socket; s != nil && c.handshaking {
+		c.handshaking = false
+		if c.cause != nil {
+			err = c.cause
+		}
+		s.reset(err)
+	}
+}
+
+// abandon is how a socket lets go of its connection: gVisor's endpoint ends,
+// with a RST on the wire if reset says so. What was received and not handed out
+// is kept for the socket when keep says so, and freed otherwise.
+//
+// It is called with the socket's control lock held and without the protocol's.
+func (c *connection) abandon(reset, keep bool) {
+	s := c.socket
+	if keep {
+		s.drain(c)
+	}
+	c.p.mu.Lock()
+	ready, handshaking := c.ready, c.handshaking
+	c.handshaking, c.mute = false, !reset
+	c.p.mu.Unlock()
+
+	switch {
+	case ready:
+		s.reading.Lock()
+		c.endpoint.discard()
+		s.reading.Unlock()
+	case handshaking:
+		c.p.abortHandshake(c.flow)
+	}
+
+	c.p.mu.Lock()
+	c.over = true
+	c.sender.flush()
+	if !keep {
+		c.receiver.flush()
+		c.socket = nil
+	}
+	c.ready = false
+	c.forget()
+	c.p.mu.Unlock()
+}
+
+// queued is one received segment that was taken out of the stack and not yet
+// handed out.
+type queued struct {
+	packet packetpool.Packet
+	length uint32
+}

@@ -1,0 +1,239 @@
+package tcp
+
+import (
+	"gonetx/ip"
+	"gonetx/packetpool/nx"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
+
+// The gate between the stack and the link, where every segment of the instance
+// passes. Here the socket's window is written into what gVisor sends, and here
+// is seen what the peer has acknowledged.
+
+// SegmentIn implements ip.Transport.
+func (p *protocol) SegmentIn(seg *ip.Segment) bool {
+	p.record(nx.Received, seg)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if seg.Damaged {
+		p.counters.ChecksumErrors++
+		return false
+	}
+	f := flow{seg.Local, seg.Remote}
+	if c := p.connections[f]; c != nil {
+		return c.segmentIn(seg)
+	}
+	flags := seg.TCP.Flags()
+	switch {
+	case flags.Contains(header.TCPFlagRst):
+		return !p.dropRequest(f)
+	case flags.Contains(header.TCPFlagSyn) && !flags.Contains(header.TCPFlagAck):
+		return p.requestIn(f, seg)
+	default:
+		p.counters.ReceivePacketsDropped++
+	}
+	return true // nobody has it: gVisor answers with a RST
+}
+
+// SegmentOut implements ip.Transport.
+func (p *protocol) SegmentOut(seg *ip.Segment) bool {
+	pass := p.segmentOut(seg)
+	if pass {
+		p.record(nx.Sent, seg)
+	}
+	return pass
+}
+
+func (p *protocol) segmentOut(seg *ip.Segment) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := flow{seg.Local, seg.Remote}
+	if c := p.connections[f]; c != nil {
+		return c.segmentOut(seg)
+	}
+	const synAck = header.TCPFlagSyn | header.TCPFlagAck
+	if seg.TCP.Flags()&synAck == synAck {
+		// Of a handshake that was given up before gVisor began it.
+		p.inst.Post(func() { p.abortHandshake(f) })
+		return false
+	}
+	return true
+}
+
+// segmentIn is a segment to the connection. The caller holds the protocol's
+// lock.
+func (c *connection) segmentIn(seg *ip.Segment) bool {
+	h, flags := seg.TCP, seg.TCP.Flags()
+	r, t := &c.receiver, &c.sender
+	if flags.Contains(header.TCPFlagSyn) {
+		return c.synIn(seg)
+	}
+	if c.request != nil {
+		return false // its SYN is not answered yet: nobody knows of the connection
+	}
+	if !r.started {
+		return true
+	}
+	from, length := h.SequenceNumber(), uint32(seg.Payload)
+	if flags.Contains(header.TCPFlagRst) {
+		// gVisor takes it only when it is exactly the next byte (RFC 5961 section
+		// 3.2); in the handshake of a server anywhere in the window.
+		if from == r.next || c.handshaking {
+			c.reset = true
+			c.noteCause(ErrReset)
+		}
+		return true
+	}
+	if !r.plausible(from, length) {
+		c.p.counters.ReceivePacketsDropped++
+		return true // gVisor answers with what it expects
+	}
+	if flags.Contains(header.TCPFlagAck) && t.started {
+		c.ackIn(h.AckNumber(), uint32(h.WindowSize())<<t.shift)
+	}
+	if length > 0 {
+		if !c.takes(from, length) {
+			// Beyond the window that the peer was told: gVisor, whose window is
+			// larger, sees data that it knows already, and answers with an
+			// acknowledgement (snd.go, maybeSendOutOfWindowAck).
+			c.p.counters.ReceivePacketsDropped++
+			h.SetSequenceNumber(r.acked - length - 1)
+			h.SetFlags(uint8(flags &^ header.TCPFlagFin))
+			return true
+		}
+		if fresh := r.accept(from, length, uint32(seg.GSOSize)); fresh > 0 {
+			c.countIn(length, uint32(seg.GSOSize))
+		}
+	}
+	if flags.Contains(header.TCPFlagFin) && !r.hasFIN {
+		r.hasFIN, r.fin = true, from+length
+	}
+	return true
+}
+
+// plausible is the acceptability test of RFC 9293 section 3.10.7.4, wide enough
+// for everything that gVisor answers to: its purpose is that a forged segment
+// does not free packets.
+func (r *receiver) plausible(from, length uint32) bool {
+	return !before(r.acked+r.size, from) && !before(from+length, r.acked-maxScaledWindow)
+}
+
+// takes tells whether a segment with data begins inside the window that the
+// peer was told.
+func (c *connection) takes(from, length uint32) bool {
+	r := &c.receiver
+	return before(from, r.read-r.held+r.size) || !before(r.next, from+length)
+}
+
+// synIn is a SYN or SYN-ACK of the connection's peer.
+func (c *connection) synIn(seg *ip.Segment) bool {
+	t := &c.sender
+	if c.request != nil {
+		return false // again; accept has not been called yet
+	}
+	if c.receiver.started {
+		return true // gVisor challenges it
+	}
+	flags := seg.TCP.Flags()
+	if flags.Contains(header.TCPFlagAck) && seg.TCP.AckNumber() != t.initial+1 {
+		return true // not ours
+	}
+	c.receiver.start(seg.TCP.SequenceNumber())
+	c.peerOptions(seg.TCP)
+	t.window = uint32(seg.TCP.WindowSize()) // not scaled in a SYN
+	return true
+}
+
+// ackIn is an acknowledgement from the peer.
+func (c *connection) ackIn(ack, window uint32) {
+	t, s := &c.sender, c.socket
+	full := s != nil && t.segments >= s.queueMax
+	bytes, valid := t.acknowledge(ack)
+	if !valid {
+		return
+	}
+	t.window = window
+	if s == nil {
+		return
+	}
+	if bytes > 0 && full && t.segments < s.queueMax {
+		s.post(s.notify.queueDepth)
+	}
+	s.probes.answered()
+	s.wakeSender()
+}
+
+// segmentOut is a segment that gVisor sends for the connection. The caller
+// holds the protocol's lock, and gVisor the endpoint's.
+func (c *connection) segmentOut(seg *ip.Segment) bool {
+	h, flags := seg.TCP, seg.TCP.Flags()
+	r, t := &c.receiver, &c.sender
+	if flags.Contains(header.TCPFlagRst) {
+		return !c.mute
+	}
+	if flags.Contains(header.TCPFlagSyn) {
+		if c.mute || flags.Contains(header.TCPFlagAck) && !c.handshaking && !c.ready {
+			if !c.mute {
+				p, f := c.p, c.flow
+				p.inst.Post(func() { p.abortHandshake(f) })
+			}
+			return false
+		}
+		t.start(h.SequenceNumber())
+		c.ownOptions(h)
+		field, _ := r.shown(min(r.size, maxWindow) << max(r.shift, 0))
+		h.SetWindowSize(field)
+		return true
+	}
+	if c.mute {
+		return false
+	}
+	if length := uint32(seg.Payload); length > 0 {
+		from := h.SequenceNumber()
+		if before(from, t.max) {
+			c.countAgain(seg)
+		}
+		if to := from + length; before(t.max, to) {
+			t.max = to
+		}
+	}
+	if flags.Contains(header.TCPFlagFin) {
+		t.fin, t.hasFIN = h.SequenceNumber()+uint32(seg.Payload), true
+		if before(t.max, t.fin+1) {
+			t.max = t.fin + 1
+		}
+	}
+	if flags.Contains(header.TCPFlagAck) && r.started {
+		ack := h.AckNumber()
+		if before(r.acked, ack) {
+			r.acked = ack
+		}
+		if r.hasFIN && before(r.fin, ack) {
+			r.finished = true
+		}
+		field, window := r.shown(r.window(ack))
+		h.SetWindowSize(field)
+		if edge := ack + window; before(r.edge, edge) {
+			r.edge = edge
+		}
+	}
+	return true
+}
+
+// record makes the event of a segment.
+func (p *protocol) record(direction nx.Direction, seg *ip.Segment) {
+	if p.recorder == nil {
+		return
+	}
+	h := seg.TCP
+	e := nx.SegmentEvent{
+		Instance: p.inst.Name(), Direction: direction, Local: seg.Local, Remote: seg.Remote,
+		Flags: uint8(h.Flags()), Sequence: h.SequenceNumber(), Ack: h.AckNumber(), Window: uint32(h.WindowSize()),
+		Length: seg.Payload, GSOSize: seg.GSOSize,
+	}
+	if h.Flags().Contains(header.TCPFlagSyn) {
+		e.MSS = int(mssOf(h))
+	}
+	p.recorder.Record(e)
+}

@@ -1,0 +1,182 @@
+package tcp
+
+import (
+	"gonetx/packetpool"
+)
+
+// receiver is what the gate knows of the data that comes in on a connection:
+// how much, in which segments, and what window the peer was told. It is guarded
+// by the protocol's lock.
+type receiver struct {
+	size  uint32 // of the window, bytes
+	mss   uint32 // advertised
+	shift int    // of the window on the wire; -1: no scaling
+
+	started bool
+	next    uint32 // behind what has come in order, as seen at the gate
+	read    uint32 // behind what the program has taken, or what lies in queue
+	acked   uint32 // the last acknowledgement number that went out
+	edge    uint32 // right edge of the window that went out last
+
+	ends  []uint32 // where the segments in order end, ascending, from read on
+	ahead []span   // came before what they follow, ascending
+	queue []queued // taken out of the stack, not yet handed out
+	held  uint32   // bytes in queue
+
+	fin      uint32 // sequence number of the peer's FIN
+	hasFIN   bool   // it has been seen
+	finished bool   // it is in order: gVisor has acknowledged it
+	told     bool   // gVisor has told of it
+
+	arrivals uint32 // segments that joined the stream, to see whether one did
+	early    uint32 // those of them before the endpoint was known
+}
+
+// span is a piece of the sequence space, and where the segments in it end.
+type span struct {
+	from, to uint32
+	gso      uint32
+}
+
+// before tells that a lies before b in the sequence space.
+func before(a, b uint32) bool { return int32(a-b) < 0 }
+
+// start begins the sequence space behind the peer's SYN.
+func (r *receiver) start(syn uint32) {
+	*r = receiver{
+		size: r.size, mss: r.mss, shift: r.shift, early: r.early,
+		started: true, next: syn + 1, read: syn + 1, acked: syn + 1, edge: syn + 1 + r.size,
+	}
+}
+
+// accept notes a segment with data that goes up to gVisor, as gVisor's
+// receiver will treat it (rcv.go, consumeSegment): what continues the stream,
+// what waits for something before it, what is known already. It answers how many
+// bytes are new.
+//
+// gVisor may drop a segment that was noted here. It comes again then, and ends
+// at the same place; so the places are right, whatever happens.
+func (r *receiver) accept(from, length, gso uint32) (fresh uint32) {
+	to := from + length
+	if !before(r.next, to) {
+		return 0
+	}
+	if before(r.next, from) {
+		return r.keep(span{from, to, gso})
+	}
+	fresh = to - r.next
+	r.join(span{from, to, gso})
+	for len(r.ahead) > 0 && !before(r.next, r.ahead[0].from) {
+		if a := r.ahead[0]; before(r.next, a.to) {
+			r.join(a)
+		}
+		r.ahead = r.ahead[1:]
+	}
+	if len(r.ahead) == 0 {
+		r.ahead = nil
+	}
+	return fresh
+}
+
+// join adds the ends of the segments in s, a super-segment counting as those
+// that it stands for.
+func (r *receiver) join(s span) {
+	if s.gso > 0 {
+		for end := s.from + s.gso; before(end, s.to); end += s.gso {
+			if before(r.next, end) {
+				r.ends = append(r.ends, end)
+			}
+		}
+	}
+	r.ends = append(r.ends, s.to)
+	r.next = s.to
+}
+
+// maxAhead bounds what is remembered; gVisor bounds what it keeps.
+const maxAhead = 4096
+
+func (r *receiver) keep(s span) uint32 {
+	at := 0
+	for at < len(r.ahead) && before(r.ahead[at].from, s.from) {
+		at++
+	}
+	if at < len(r.ahead) && r.ahead[at] == s || len(r.ahead) >= maxAhead {
+		return 0
+	}
+	r.ahead = append(r.ahead, span{})
+	copy(r.ahead[at+1:], r.ahead[at:])
+	r.ahead[at] = s
+	return s.to - s.from
+}
+
+// unit answers how many bytes the next segment has; 0 when the gate does not
+// know of one.
+func (r *receiver) unit() uint32 {
+	r.prune()
+	if len(r.ends) == 0 {
+		return 0
+	}
+	return r.ends[0] - r.read
+}
+
+func (r *receiver) prune() {
+	for len(r.ends) > 0 && !before(r.read, r.ends[0]) {
+		r.ends = r.ends[1:]
+	}
+	if len(r.ends) == 0 {
+		r.ends = nil
+	}
+}
+
+// unread is how many bytes have come in order and were not handed out.
+func (r *receiver) unread() uint32 {
+	if !r.started {
+		return 0
+	}
+	return r.next - r.read + r.held
+}
+
+// segments is how many segments are in order and not handed out.
+func (r *receiver) segments() uint32 {
+	r.prune()
+	return uint32(len(r.queue) + len(r.ends))
+}
+
+// window is what a segment with acknowledgement number ack advertises: the
+// right edge moves with what the program takes and never back.
+func (r *receiver) window(ack uint32) uint32 {
+	if r.finished && !before(ack, r.fin+1) {
+		ack = r.fin // the FIN takes no room
+	}
+	edge := r.read - r.held + r.size
+	if before(edge, ack) {
+		return 0
+	}
+	return edge - ack
+}
+
+// shown is the window as the header shows it, and what the peer reads from it.
+func (r *receiver) shown(window uint32) (field uint16, meant uint32) {
+	shift := max(r.shift, 0)
+	window = min(window>>shift, maxWindow)
+	return uint16(window), window << shift
+}
+
+// gain is by how much the window has grown since the peer was told.
+func (r *receiver) gain() uint32 {
+	edge := r.read - r.held + r.size
+	if before(edge, r.edge) {
+		return 0
+	}
+	return edge - r.edge
+}
+
+// flush frees what was received and not handed out.
+func (r *receiver) flush() {
+	for _, q := range r.queue {
+		_ = packetpool.Release(q.packet) // nobody else has it
+	}
+	r.queue, r.held = nil, 0
+	r.ends, r.ahead = nil, nil
+	r.read = r.next
+}

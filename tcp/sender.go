@@ -1,0 +1,146 @@
+package tcp
+
+import (
+	"gonetx/packetpool"
+)
+
+// sender is what the gate knows of the data that goes out on a connection, and
+// the packets that are not acknowledged yet: the transmit queue of the socket.
+// It is guarded by the protocol's lock.
+type sender struct {
+	started bool
+	initial uint32 // sequence number of the SYN
+	una     uint32 // the oldest byte that is not acknowledged
+	next    uint32 // behind what was given to gVisor
+	max     uint32 // behind what has been on the wire
+
+	window uint32 // the peer's
+	shift  uint8  // of it
+	mss    uint32 // of segments: the smaller one of both sides
+
+	queue    []sent
+	segments uint32 // in queue
+
+	fin     uint32 // sequence number of our FIN
+	hasFIN  bool   // it was sent
+	finDone bool   // and acknowledged
+}
+
+// sent is one message on the transmit queue.
+type sent struct {
+	packet   packetpool.Packet
+	end      uint32 // sequence number behind it
+	segments uint32
+	writing  bool // on its way into gVisor: its packet is still the caller's
+	done     bool // acknowledged or flushed while it was
+}
+
+// start begins the sequence space at the SYN.
+func (t *sender) start(syn uint32) {
+	if !t.started {
+		t.started, t.initial = true, syn
+		t.una, t.next, t.max = syn+1, syn+1, syn+1
+	}
+}
+
+// outstanding is how many bytes are not acknowledged.
+func (t *sender) outstanding() uint32 { return t.next - t.una }
+
+// usable is how many bytes the peer's window takes now.
+func (t *sender) usable() uint32 {
+	if out := t.outstanding(); out < t.window {
+		return t.window - out
+	}
+	return 0
+}
+
+// push notes a message of length bytes before it is written. The packet stays
+// the caller's until settle.
+func (t *sender) push(packet packetpool.Packet, length, segments uint32) {
+	t.next += length
+	t.segments += segments
+	t.queue = append(t.queue, sent{packet: packet, end: t.next, segments: segments, writing: true})
+}
+
+// settle ends the writing of the message that push noted last. When gVisor took
+// it, its packet is the queue's now, or free, if it was acknowledged meanwhile.
+// The caller keeps the packet otherwise.
+func (t *sender) settle(length uint32, took bool, owner packetpool.Owner) {
+	last := len(t.queue) - 1
+	if last < 0 || !t.queue[last].writing {
+		return
+	}
+	m := &t.queue[last]
+	if !took {
+		t.next -= length
+		t.remove(last)
+		return
+	}
+	m.writing = false
+	packet, err := packetpool.Enqueue(m.packet, owner)
+	if err != nil { // its pool was deleted: there is nothing to give back
+		t.remove(last)
+		return
+	}
+	m.packet = packet
+	if m.done {
+		_ = packetpool.Dequeue(packet)
+		t.remove(last)
+	}
+}
+
+func (t *sender) remove(i int) {
+	t.segments -= t.queue[i].segments
+	t.queue = append(t.queue[:i], t.queue[i+1:]...)
+}
+
+// acknowledge frees what ack covers. It answers how many bytes are newly
+// acknowledged, and whether the number was worth anything: not older than the
+// last one, and not for something that was never sent.
+func (t *sender) acknowledge(ack uint32) (bytes uint32, valid bool) {
+	if before(ack, t.una) || before(t.max, ack) {
+		return 0, false
+	}
+	if t.hasFIN && before(t.fin, ack) {
+		t.finDone = true
+		ack = t.fin
+	}
+	if bytes = ack - t.una; bytes == 0 {
+		return 0, true
+	}
+	t.una = ack
+	n := 0
+	for n < len(t.queue) && !before(ack, t.queue[n].end) {
+		n++
+	}
+	t.free(n)
+	return bytes, true
+}
+
+// free gives the packets of the first n messages back.
+func (t *sender) free(n int) {
+	kept := t.queue[:0]
+	for i := range t.queue {
+		m := t.queue[i]
+		switch {
+		case i >= n:
+			kept = append(kept, m)
+		case m.writing:
+			m.done = true
+			kept = append(kept, m)
+		default:
+			t.segments -= m.segments
+			_ = packetpool.Dequeue(m.packet) // fails only when its pool is deleted
+		}
+	}
+	clear(t.queue[len(kept):])
+	if t.queue = kept; len(kept) == 0 && cap(kept) > 8 {
+		t.queue = nil
+	}
+}
+
+// flush frees all: the connection has ended.
+func (t *sender) flush() {
+	t.free(len(t.queue))
+	t.una = t.next
+}

@@ -1,0 +1,64 @@
+package tcp
+
+import "gonetx/packetpool/nx"
+
+// suspended is a caller that is suspended on a socket. status and cause are
+// written by whoever takes it off its list, under the protocol's lock.
+type suspended struct {
+	*nx.Suspension
+	socket *Socket // that asked; the owner of the list may be another one
+	status nx.Status
+	cause  error
+}
+
+// suspensions is a suspension list, first come, first served. It is guarded by the
+// protocol's lock.
+type suspensions []*suspended
+
+func (l *suspensions) remove(w *suspended) bool {
+	for i, other := range *l {
+		if other == w {
+			*l = append((*l)[:i], (*l)[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// resume ends the wait of the oldest waiter; false when nobody waits.
+func (l *suspensions) resume(status nx.Status, cause error) bool {
+	if len(*l) == 0 {
+		return false
+	}
+	w := (*l)[0]
+	(*l)[0] = nil
+	*l = (*l)[1:]
+	if len(*l) == 0 {
+		*l = nil
+	}
+	w.status, w.cause = status, cause
+	w.Resume()
+	return true
+}
+
+// flush ends the wait of all.
+func (l *suspensions) flush(status nx.Status, cause error) {
+	for l.resume(status, cause) {
+	}
+}
+
+// suspend puts the caller on a list until somebody resumes it or its wait runs
+// out; expired tells the status then. It is called and returns with the
+// protocol's lock held, and gives it up while it waits, as NetX Duo does with
+// the mutex of the instance.
+func (p *protocol) suspend(l *suspensions, s *Socket, wait nx.Wait, expired func() (nx.Status, error)) (nx.Status, error) {
+	w := &suspended{Suspension: nx.NewSuspension(p.clock), socket: s}
+	*l = append(*l, w)
+	p.mu.Unlock()
+	served := w.Await(wait)
+	p.mu.Lock()
+	if !served && l.remove(w) {
+		w.status, w.cause = expired()
+	}
+	return w.status, w.cause
+}
