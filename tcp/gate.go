@@ -170,6 +170,9 @@ func (c *connection) segmentOut(seg *ip.Segment) bool {
 	h, flags := seg.TCP, seg.TCP.Flags()
 	r, t := &c.receiver, &c.sender
 	if flags.Contains(header.TCPFlagRst) {
+		// _nx_tcp_packet_send_rst: no acknowledgement with it.
+		h.SetFlags(uint8(header.TCPFlagRst))
+		h.SetAckNumber(0)
 		return !c.mute
 	}
 	if flags.Contains(header.TCPFlagSyn) {
