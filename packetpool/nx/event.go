@@ -144,6 +144,16 @@ type DropEvent struct {
 
 func (DropEvent) EventName() string { return "drop" }
 
+// FaultEvent is what a fault wrapper did to a frame that it did not drop.
+type FaultEvent struct {
+	Direction Direction `json:"direction"`
+	Done      string    `json:"done"` // "delayed 20ms, corrupted"
+	Bytes     int       `json:"bytes"`
+	Packet    []byte    `json:"-"` // the first bytes of the datagram before that, for captures
+}
+
+func (FaultEvent) EventName() string { return "fault" }
+
 // WarningEvent is something that the user should know and that is no error.
 type WarningEvent struct {
 	Where string `json:"where"`
