@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 
 	"gvisor.dev/gvisor/pkg/buffer"
@@ -28,7 +29,8 @@ type Base struct {
 	inFrames  atomic.Uint64
 	outFrames atomic.Uint64
 
-	drops Drops
+	inbound packetpool.Inbound // of the reader
+	drops   Drops
 
 	mu   sync.Mutex // guards the field below
 	down string     // why the link is down; empty when it is up
@@ -41,6 +43,7 @@ func (b *Base) Init(kind, device string, mtu uint32, a Attachment) {
 	}
 	b.attachment, b.kind, b.device = a, kind, device
 	b.mtu.Store(mtu)
+	b.inbound.Init(a.Pool)
 }
 
 // Attachment answers what Open was given, with a clock.
@@ -51,14 +54,37 @@ func (b *Base) Attachment() *Attachment { return &b.attachment }
 // reader calls it.
 func (b *Base) Deliver(frame []byte) {
 	b.inFrames.Add(1)
-	protocol, reason := Classify(frame, len(frame))
-	if reason != "" {
-		b.Drop(nx.Received, reason, len(frame), frame)
+	if len(frame) == 0 {
+		b.Drop(nx.Received, DropEmpty, 0, nil)
 		return
 	}
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(frame)})
-	b.DeliverPacket(protocol, pkt)
+	data, held, ok := b.store(frame)
+	if !ok {
+		b.Drop(nx.Received, DropPoolEmpty, len(frame), frame)
+		return
+	}
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
+	b.DeliverPacket(Protocol(frame[0]), pkt)
+	views, _ := pkt.AsViewList()
+	held.Reclaim(views)
 	pkt.DecRef()
+}
+
+// store copies a frame.
+func (b *Base) store(frame []byte) (data buffer.Buffer, held packetpool.Frame, ok bool) {
+	if b.attachment.Pool == nil {
+		return buffer.MakeWithData(frame), held, true
+	}
+	rest := frame
+	for _, area := range b.inbound.Reserve(len(frame)) {
+		rest = rest[copy(area, rest):]
+	}
+	if len(rest) > 0 {
+		b.inbound.Return()
+		return data, held, false
+	}
+	data, held = b.inbound.Commit(len(frame))
+	return data, held, true
 }
 
 // DeliverPacket gives pkt to the stack. The caller keeps its reference.

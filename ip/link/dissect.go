@@ -26,12 +26,11 @@ type Datagram struct {
 // begin, at least 100 bytes or all of it. It answers false when it is no
 // datagram of IPv4 or IPv6 with whole headers.
 func Dissect(head []byte, size int) (d Datagram, ok bool) {
-	protocol, reason := Classify(head, size)
-	if reason != "" {
+	if !whole(head, size) {
 		return d, false
 	}
 	end, first := 0, true
-	if protocol == header.IPv4ProtocolNumber {
+	if head[0]>>4 == header.IPv4Version {
 		d.Version, d.Transport = 4, tcpip.TransportProtocolNumber(head[9])
 		d.From, d.To = port(head[12:16]), port(head[16:20])
 		d.At, end = int(head[0]&0x0F)*4, int(binary.BigEndian.Uint16(head[2:]))
@@ -50,6 +49,22 @@ func Dissect(head []byte, size int) (d Datagram, ok bool) {
 		return d, true
 	}
 	return d, d.transport(head, end)
+}
+
+// whole tells whether an IP header fits, and its datagram. Bytes behind the
+// datagram are allowed, as on an Ethernet, where short frames are padded.
+func whole(head []byte, size int) bool {
+	if len(head) < header.IPv4MinimumSize {
+		return false
+	}
+	switch head[0] >> 4 {
+	case header.IPv4Version:
+		headerLength, total := int(head[0]&0x0F)*4, int(binary.BigEndian.Uint16(head[2:]))
+		return headerLength >= header.IPv4MinimumSize && total >= headerLength && total <= size && headerLength <= len(head)
+	case header.IPv6Version:
+		return len(head) >= header.IPv6MinimumSize && header.IPv6MinimumSize+int(binary.BigEndian.Uint16(head[4:])) <= size
+	}
+	return false
 }
 
 // port makes an address of an IP header; the port comes later.
@@ -104,6 +119,55 @@ func (d *Datagram) transport(head []byte, end int) bool {
 	}
 	d.Payload, d.Length = d.At+least, end-d.At-least
 	return d.Length >= 0 && (d.Transport != header.TCPProtocolNumber || least >= header.TCPMinimumSize)
+}
+
+// HeaderBytes is how many bytes of a frame the stack reads as headers, before
+// the data: of IP, its extensions, and TCP or UDP. The pool lends them to the
+// stack as a copy, because gVisor replaces the memory in which they lie. pieces
+// are the frame's n bytes, as they lie in packets. 0: malformed.
+func HeaderBytes(pieces [][]byte, n int) int {
+	if len(pieces) == 0 {
+		return 0
+	}
+	head := pieces[0]
+	var buf [HeadBytes]byte
+	if len(head) < min(n, HeadBytes) { // small packets
+		at := 0
+		for _, p := range pieces {
+			at += copy(buf[at:], p)
+		}
+		head = buf[:at]
+	}
+	return headers(head[:min(len(head), n)], n)
+}
+
+// headers is HeaderBytes of a frame of size bytes that begins with head.
+func headers(head []byte, size int) int {
+	if !whole(head, size) {
+		return 0
+	}
+	at, transport, first := header.IPv6MinimumSize, tcpip.TransportProtocolNumber(head[9]), true
+	if head[0]>>4 == header.IPv4Version {
+		at, first = int(head[0]&0x0F)*4, binary.BigEndian.Uint16(head[6:])&0x1FFF == 0
+	} else {
+		ok := false
+		if at, transport, _, first, ok = extensions(head); !ok {
+			return 0
+		}
+	}
+	switch {
+	case !first:
+	case transport == header.TCPProtocolNumber && len(head) > at+12:
+		at += int(head[at+12]>>4) * 4
+	case transport == header.UDPProtocolNumber:
+		at += header.UDPMinimumSize
+	case transport == header.ICMPv4ProtocolNumber, transport == header.ICMPv6ProtocolNumber:
+		at += header.ICMPv4MinimumSize // as long as those of ICMPv6
+	}
+	if at > len(head) {
+		return 0
+	}
+	return at
 }
 
 // Peek copies the begin of the datagram that pkt holds to buf, as far as it

@@ -15,6 +15,7 @@ const (
 	DropLinkDown  = "the link is down"
 	DropQueueFull = "the queue of the port is full"
 	DropPoolEmpty = "the packet pool is empty"
+	DropEmpty     = "no bytes in it"
 	DropTooLong   = "longer than the MTU of the link"
 )
 

@@ -1,9 +1,22 @@
 package link
 
-import "gonetx/packetpool"
+import (
+	"math"
 
-// LargestFrame is how many bytes of one frame the pool can take. A driver must
-// not bring larger ones, if it can help it. Without a pool there is no limit.
+	"gonetx/packetpool"
+)
+
+// LargestFrame is how many bytes a driver may bring at once: half of what the
+// pool holds, so that one super-segment leaves room for the next and for what
+// is sent meanwhile. Without a pool there is no limit.
 func LargestFrame(pool *packetpool.Pool) uint32 {
-	return 1<<32 - 1
+	if pool == nil {
+		return math.MaxUint32
+	}
+	info, err := packetpool.PoolInfoGet(pool)
+	if err != nil {
+		return 0
+	}
+	half := uint64(info.TotalPackets/2) * uint64(pool.PayloadSize())
+	return uint32(min(half, math.MaxUint32))
 }

@@ -9,16 +9,16 @@ import (
 
 	"gonetx/ip/link"
 	"gonetx/ip/link/linktest"
+	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gvisor.dev/gvisor/pkg/buffer"
-	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-func TestMain(m *testing.M) { linktest.Main(m) }
+func TestMain(m *testing.M) { nxtest.Main(m) }
 
 var (
 	here4  = netip.MustParseAddrPort("192.0.2.1:1000")
@@ -27,37 +27,36 @@ var (
 	there6 = netip.MustParseAddrPort("[2001:db8::2]:25")
 )
 
-func TestClassify(t *testing.T) {
+// Dissect reads whole headers only, from the begin of a frame.
+func TestDissectRefuses(t *testing.T) {
 	v4 := linktest.UDP(here4, there4, []byte("data"))
 	v6 := linktest.UDP(here6, there6, []byte("data"))
 	for _, c := range []struct {
-		name     string
-		frame    []byte
-		protocol tcpip.NetworkProtocolNumber
-		reason   string
+		name  string
+		frame []byte
+		ok    bool
 	}{
-		{"nothing", nil, 0, link.DropNotIP},
-		{"version 0", []byte{0x00}, 0, link.DropNotIP},
-		{"version 5", append([]byte{0x55}, v4[1:]...), 0, link.DropNotIP},
-		{"IPv4", v4, header.IPv4ProtocolNumber, ""},
-		{"IPv4 with padding", append(v4[:len(v4):len(v4)], 0, 0), header.IPv4ProtocolNumber, ""},
-		{"IPv4 cut in the header", v4[:19], 0, link.DropTruncatedIP},
-		{"IPv4 cut in the data", v4[:len(v4)-1], 0, link.DropTruncatedIP},
-		{"IPv4 header of 4 words", append([]byte{0x44}, v4[1:]...), 0, link.DropBadIPHeader},
-		{"IPv4 header longer than the datagram", append([]byte{0x4F}, v4[1:]...), 0, link.DropBadIPHeader},
-		{"IPv6", v6, header.IPv6ProtocolNumber, ""},
-		{"IPv6 cut in the header", v6[:39], 0, link.DropTruncatedIP},
-		{"IPv6 cut in the data", v6[:len(v6)-1], 0, link.DropTruncatedIP},
+		{"nothing", nil, false},
+		{"version 0", make([]byte, 40), false},
+		{"version 5", append([]byte{0x55}, v4[1:]...), false},
+		{"IPv4", v4, true},
+		{"IPv4 with padding", append(v4[:len(v4):len(v4)], 0, 0), true},
+		{"IPv4 cut in the header", v4[:19], false},
+		{"IPv4 cut in the data", v4[:len(v4)-1], false},
+		{"IPv4 header of 4 words", append([]byte{0x44}, v4[1:]...), false},
+		{"IPv4 header longer than the datagram", append([]byte{0x4F}, v4[1:]...), false},
+		{"IPv6", v6, true},
+		{"IPv6 cut in the header", v6[:39], false},
+		{"IPv6 cut in the data", v6[:len(v6)-1], false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			protocol, reason := link.Classify(c.frame, len(c.frame))
-			assert.Equal(t, c.protocol, protocol)
-			assert.Equal(t, c.reason, reason)
-			head := c.frame[:min(len(c.frame), link.ClassifyBytes)]
-			_, again := link.Classify(head, len(c.frame))
-			assert.Equal(t, reason, again, "the begin of the frame is enough")
+			_, ok := link.Dissect(c.frame, len(c.frame))
+			assert.Equal(t, c.ok, ok)
 		})
 	}
+	assert.Equal(t, header.IPv4ProtocolNumber, link.Protocol(0x45))
+	assert.Equal(t, header.IPv6ProtocolNumber, link.Protocol(0x60))
+	assert.Zero(t, link.Protocol(0x50))
 }
 
 func TestDissect(t *testing.T) {
@@ -125,6 +124,37 @@ func TestDissectFragments(t *testing.T) {
 	assert.False(t, ok)
 }
 
+func TestHeaderBytes(t *testing.T) {
+	fragment := linktest.UDP(here4, there4, make([]byte, 24))
+	header.IPv4(fragment).SetFlagsFragmentOffset(0, 1480)
+	for _, c := range []struct {
+		name  string
+		frame []byte
+		want  int
+	}{
+		{"TCP over IPv4", linktest.TCP(here4, there4, 1, 1, header.TCPFlagAck, []byte("data")), 40},
+		{"TCP over IPv6", linktest.TCP(here6, there6, 1, 1, header.TCPFlagAck, nil), 60},
+		{"UDP over IPv4", linktest.UDP(here4, there4, []byte("data")), 28},
+		{"UDP over IPv6", linktest.UDP(here6, there6, []byte("data")), 48},
+		{"ICMP", linktest.IP(here4.Addr(), there4.Addr(), header.ICMPv4ProtocolNumber, make([]byte, 30)), 28},
+		{"another protocol", linktest.IP(here6.Addr(), there6.Addr(), 99, make([]byte, 30)), 40},
+		{"a later fragment", fragment, 20},
+		{"a fragment of IPv6", linktest.IP(here6.Addr(), there6.Addr(), 44, append([]byte{17, 0, 0, 1, 0, 0, 0, 9}, make([]byte, 20)...)), 56},
+		{"TCP cut", linktest.IP(here4.Addr(), there4.Addr(), header.TCPProtocolNumber, append(make([]byte, 12), 0x50)), 0},
+		{"nothing", nil, 0},
+		{"not IP", make([]byte, 60), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Equal(t, c.want, link.HeaderBytes([][]byte{c.frame}, len(c.frame)))
+			var pieces [][]byte
+			for at := 0; at < len(c.frame); at += 7 { // packets of 7 bytes
+				pieces = append(pieces, c.frame[at:min(at+7, len(c.frame))])
+			}
+			assert.Equal(t, c.want, link.HeaderBytes(pieces, len(c.frame)))
+		})
+	}
+}
+
 // Whatever comes, dissecting reads no byte beyond the frame.
 func FuzzDissect(f *testing.F) {
 	f.Add(linktest.TCP(here4, there4, 1, 2, header.TCPFlagSyn, []byte("data")))
@@ -133,6 +163,8 @@ func FuzzDissect(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		frame = frame[:len(frame):len(frame)]
 		d, ok := link.Dissect(frame, len(frame))
+		headers := link.HeaderBytes([][]byte{frame}, len(frame))
+		assert.LessOrEqual(t, headers, len(frame))
 		if !ok {
 			return
 		}
@@ -217,22 +249,14 @@ func TestFramesEnds(t *testing.T) {
 	require.NoError(t, err)
 	_, err = d.Open(link.Attachment{})
 	assert.ErrorIs(t, err, link.ErrInUse)
-	e.Attach(linktest.Silent{})
-	b.to <- []byte{0x45} // malformed
-	b.to <- nil          // the end
+	e.Attach(new(linktest.Listener))
+	b.to <- []byte{} // malformed
+	b.to <- nil      // the end
 	assert.ErrorIs(t, <-changes, io.EOF)
 	assert.Equal(t, "EOF", e.Info().Why)
-	assert.EqualValues(t, 1, e.Info().Drops[link.DropTruncatedIP])
+	assert.EqualValues(t, 1, e.Info().Drops[link.DropEmpty])
 
-	send := func(size int) {
-		pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(make([]byte, size))})
-		defer pkt.DecRef()
-		var list stack.PacketBufferList
-		list.PushBack(pkt)
-		n, err := e.WritePackets(list)
-		assert.Nil(t, err)
-		assert.Equal(t, 1, n)
-	}
+	send := func(size int) { linktest.Write(e, make([]byte, size)) }
 	send(1281)
 	for range cap(a.to) + 2 {
 		send(1280)
@@ -245,7 +269,7 @@ func TestFramesEnds(t *testing.T) {
 	info := e.Info()
 	assert.False(t, info.Up)
 	assert.Equal(t, map[string]uint64{
-		link.DropTruncatedIP: 1, link.DropTooLong: 1, errFull.Error(): 2, link.DropReleased: 1,
+		link.DropEmpty: 1, link.DropTooLong: 1, errFull.Error(): 2, link.DropReleased: 1,
 	}, info.Drops)
 	assert.EqualValues(t, 4, info.OutDrops)
 	assert.EqualValues(t, cap(a.to), info.OutFrames)

@@ -8,15 +8,14 @@ import (
 	"gonetx/ip/link/count"
 	"gonetx/ip/link/linktest"
 	"gonetx/ip/link/ram"
+	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/assert"
-	"gvisor.dev/gvisor/pkg/buffer"
-	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-func TestMain(m *testing.M) { linktest.Main(m) }
+func TestMain(m *testing.M) { nxtest.Main(m) }
 
 var (
 	here  = netip.MustParsePrefix("192.0.2.1/24")
@@ -55,7 +54,7 @@ func TestCountsByKind(t *testing.T) {
 	e, err := counted.Open(link.Attachment{})
 	assert.NoError(t, err)
 	defer e.Release()
-	e.Attach(linktest.Silent{})
+	e.Attach(new(linktest.Listener))
 	from6, to6 := netip.MustParseAddrPort("[2001:db8::1]:1"), netip.MustParseAddrPort("[2001:db8::2]:2")
 	for _, frame := range [][]byte{
 		linktest.TCP(port, port, 1, 1, header.TCPFlagRst|header.TCPFlagAck, nil),
@@ -79,7 +78,7 @@ func TestCountsByKind(t *testing.T) {
 
 // A super-segment passes as one, and counts as what it is cut into.
 func TestSuperSegment(t *testing.T) {
-	below := &offloading{}
+	below := &linktest.Device{GSO: stack.HostGSOSupported}
 	counted := count.Wrap(below)
 	e, err := counted.Open(link.Attachment{})
 	assert.NoError(t, err)
@@ -87,34 +86,11 @@ func TestSuperSegment(t *testing.T) {
 	assert.Equal(t, stack.HostGSOSupported, gso.SupportedGSO())
 	assert.EqualValues(t, 65535, gso.GSOMaxSize())
 
-	frame := linktest.TCP(port, port, 1, 1, header.TCPFlagAck, make([]byte, 3001))
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(frame)})
+	pkt := linktest.Packet(linktest.TCP(port, port, 1, 1, header.TCPFlagAck, make([]byte, 3001)))
 	defer pkt.DecRef()
 	pkt.GSOOptions = stack.GSO{Type: stack.GSOTCPv4, MSS: 1000}
-	var list stack.PacketBufferList
-	list.PushBack(pkt)
-	_, _ = e.WritePackets(list)
-	assert.Equal(t, []*stack.PacketBuffer{pkt}, below.sent, "the very packet")
+	linktest.WritePacket(e, pkt)
+	assert.Equal(t, []*stack.PacketBuffer{pkt}, below.SentPackets(), "the very packet")
 	assert.EqualValues(t, 1, counted.Counters().Out.Frames)
 	assert.EqualValues(t, 4, counted.Counters().Out.Segments)
 }
-
-// offloading is a device that takes super-segments.
-type offloading struct {
-	link.Base
-	sent []*stack.PacketBuffer
-}
-
-func (o *offloading) Open(a link.Attachment) (link.Endpoint, error) {
-	o.Init("test", "test", 1500, a)
-	return o, nil
-}
-
-func (o *offloading) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
-	o.sent = append(o.sent, pkts.AsSlice()...)
-	return pkts.Len(), nil
-}
-func (*offloading) Stop()                            {}
-func (*offloading) Release() error                   { return nil }
-func (*offloading) GSOMaxSize() uint32               { return 65535 }
-func (*offloading) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupported }

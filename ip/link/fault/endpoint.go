@@ -143,11 +143,7 @@ func (e *endpoint) forward(l *lateFrame) {
 
 // hand makes a packet of a frame and hands it on.
 func (e *endpoint) hand(l *lateFrame) {
-	protocol, reason := link.Classify(l.data, len(l.data))
-	if reason != "" {
-		e.drops.Add(e.recorder, "fault", l.direction, reason, len(l.data), l.data)
-		return
-	}
+	protocol := link.Protocol(l.data[0])
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(l.data)})
 	defer pkt.DecRef()
 	pkt.NetworkProtocolNumber = protocol

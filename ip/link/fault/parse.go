@@ -2,6 +2,7 @@ package fault
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -173,7 +174,10 @@ func parseBytes(value string) (uint64, error) {
 			value, scale = number, s.scale
 		}
 	}
-	n, err := strconv.ParseUint(value, 10, 32)
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err == nil && n > math.MaxUint64/scale {
+		err = strconv.ErrRange
+	}
 	return n * scale, err
 }
 
@@ -202,7 +206,7 @@ func parseRule(name, arguments string) (r Rule, err error) {
 	if err != nil {
 		return Rule{}, err
 	}
-	if wants := r.Verdict.Delay > 0 || r.Verdict.Split > 0; wants != two {
+	if wants := name == "delay" || name == "split"; wants != two {
 		if wants {
 			return Rule{}, fmt.Errorf("%s wants how much, and which frames: %s(HOW MUCH, FRAMES)", name, name)
 		}

@@ -11,12 +11,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
 	"gonetx/ip/link"
 	"gonetx/packetpool/nx"
+	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/require"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -34,7 +34,7 @@ import (
 type Host struct {
 	Stack    *stack.Stack
 	Endpoint link.Endpoint
-	Drops    *Recorder
+	Events   *nxtest.Recorder
 }
 
 // NIC is the number of a host's interface.
@@ -44,9 +44,9 @@ const NIC tcpip.NICID = 1
 // in the order that link.Endpoint asks for, when the test ends.
 func NewHost(t testing.TB, driver link.Driver, a link.Attachment, addresses ...netip.Prefix) *Host {
 	t.Helper()
-	h := &Host{Drops: &Recorder{}}
+	h := &Host{Events: &nxtest.Recorder{}}
 	if a.Recorder == nil {
-		a.Recorder = h.Drops
+		a.Recorder = h.Events
 	}
 	var err error
 	h.Endpoint, err = driver.Open(a)
@@ -105,6 +105,15 @@ func (h *Host) Listen(t testing.TB, at netip.AddrPort) net.Listener {
 	return l
 }
 
+// Window limits the receive window of all connections made later.
+func (h *Host) Window(t testing.TB, bytes int) {
+	t.Helper()
+	size := tcpip.TCPReceiveBufferSizeRangeOption{Min: 1, Default: bytes, Max: bytes}
+	moderate := tcpip.TCPModerateReceiveBufferOption(false)
+	require.Nil(t, h.Stack.SetTransportProtocolOption(tcp.ProtocolNumber, &size))
+	require.Nil(t, h.Stack.SetTransportProtocolOption(tcp.ProtocolNumber, &moderate))
+}
+
 // Dial connects to a TCP port, within ten seconds.
 func (h *Host) Dial(t testing.TB, to netip.AddrPort) net.Conn {
 	t.Helper()
@@ -155,37 +164,11 @@ func echo(accept func() (net.Conn, error), deadline time.Time) error {
 	return err
 }
 
-// Recorder keeps all events.
-type Recorder struct {
-	mu     sync.Mutex // guards the field below
-	events []nx.Event
-}
-
-// Record implements nx.Recorder.
-func (r *Recorder) Record(e nx.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.events = append(r.events, e)
-}
-
-// Reasons counts the drops by reason.
-func (r *Recorder) Reasons() map[string]int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// Reasons counts the drop events by reason.
+func Reasons(r *nxtest.Recorder) map[string]int {
 	reasons := map[string]int{}
-	for _, e := range r.events {
-		if d, ok := e.(nx.DropEvent); ok {
-			reasons[d.Reason]++
-		}
+	for _, e := range nxtest.Of[nx.DropEvent](r) {
+		reasons[e.Reason]++
 	}
 	return reasons
 }
-
-// Silent is a stack that takes everything and says nothing.
-type Silent struct{}
-
-// DeliverNetworkPacket implements stack.NetworkDispatcher.
-func (Silent) DeliverNetworkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
-
-// DeliverLinkPacket implements stack.NetworkDispatcher.
-func (Silent) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}

@@ -276,7 +276,7 @@ func (e *endpoint) receive() {
 		gone = e.drain(int(fd))
 		return gone != nil
 	})
-	e.intake.end()
+	e.intake.park()
 	if err == nil {
 		err = gone
 	}
@@ -313,9 +313,10 @@ func (e *endpoint) drain(fd int) error {
 // take delivers what was read: n bytes of the intake.
 func (e *endpoint) take(n int) {
 	e.CountIn(1)
+	head := e.intake.head(n)
 	pkt, protocol, reason := e.intake.packet(n)
 	if reason != "" {
-		e.Drop(nx.Received, reason, n, e.intake.head(n))
+		e.Drop(nx.Received, reason, n, head)
 		return
 	}
 	if e.verified.Load() != pkt.RXChecksumValidated {

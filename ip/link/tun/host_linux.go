@@ -80,5 +80,8 @@ func addAddress(l netlink.Link, p netip.Prefix) error {
 	if errors.Is(err, unix.EEXIST) {
 		return nil
 	}
+	if least := 1280; errors.Is(err, unix.EINVAL) && p.Addr().Is6() && l.Attrs().MTU < least {
+		return fmt.Errorf("IPv6 wants an MTU of %d: %w", least, err)
+	}
 	return err
 }

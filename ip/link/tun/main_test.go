@@ -4,8 +4,8 @@ import (
 	"os"
 	"testing"
 
-	"gonetx/ip/link/linktest"
 	"gonetx/ip/link/tun/netns"
+	"gonetx/packetpool/nxtest"
 )
 
 // entered is what netns.Enter answered: nil in namespaces of our own.
@@ -13,7 +13,7 @@ var entered error
 
 func TestMain(m *testing.M) {
 	entered = netns.Enter()
-	linktest.Main(m)
+	nxtest.Main(m)
 }
 
 // namespaces skips a test where there are none, loudly; in CI that is a failure.

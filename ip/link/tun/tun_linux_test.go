@@ -7,18 +7,20 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"gonetx/ip/link"
 	"gonetx/ip/link/linktest"
 	"gonetx/ip/link/tun/netns"
+	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
 var (
@@ -33,15 +35,19 @@ func at(p netip.Prefix, port uint16) netip.AddrPort { return netip.AddrPortFrom(
 
 // variants are the ways in which a device can carry frames.
 var variants = []struct {
-	name    string
-	config  Config
-	why     string
-	offload bool
+	name             string
+	config           Config
+	payload, packets uint32 // of the pool; zero: none
+	why              string
+	offload          bool
 }{
-	{"offload", Config{}, "", true},
-	{"offload without spin", Config{Spin: -1}, "", true},
-	{"large MTU", Config{MTU: 65535}, "", true},
-	{"plain", Config{Offload: OffloadOff}, "offload is switched off", false},
+	{"offload", Config{}, 0, 0, "", true},
+	{"offload without spin", Config{Spin: -1}, 1536, 4096, "", true},
+	{"large packets", Config{}, 65536, 64, "", true},
+	{"small packets", Config{}, 128, 40000, "", true},
+	{"large MTU", Config{MTU: 65535}, 2048, 4096, "", true},
+	{"plain", Config{Offload: OffloadOff}, 1536, 4096, "offload is switched off", false},
+	{"plain without pool", Config{Offload: OffloadOff}, 0, 0, "offload is switched off", false},
 }
 
 // TestTransfer moves bytes between the stack and the kernel, opened from
@@ -52,7 +58,11 @@ func TestTransfer(t *testing.T) {
 		for family, side := range map[string][2]netip.Prefix{"IPv4": {host4, stack4}, "IPv6": {host6, stack6}} {
 			t.Run(v.name+" "+family, func(t *testing.T) {
 				v.config.Name, v.config.Addresses = "nxt0", hosts
-				h := linktest.NewHost(t, New(v.config), link.Attachment{Instance: "stack"}, stack4, stack6)
+				a := link.Attachment{Instance: "stack"}
+				if v.payload > 0 {
+					a.Pool = nxtest.NewPool(t, v.payload, v.packets)
+				}
+				h := linktest.NewHost(t, New(v.config), a, stack4, stack6)
 				info := h.Endpoint.Info()
 				assert.Equal(t, "nxt0", info.Device)
 				assert.Equal(t, "tun", info.Kind)
@@ -76,7 +86,7 @@ func TestTransfer(t *testing.T) {
 				assert.Empty(t, info.Drops)
 				frames := info.InFrames + info.OutFrames
 				if v.offload {
-					assert.Less(t, frames, uint64(4*size/8000), "super-segments crossed the device")
+					assert.Less(t, frames, uint64(4*size/4000), "super-segments crossed the device")
 				} else {
 					assert.Greater(t, frames, uint64(4*size/1500), "wire segments crossed the device")
 				}
@@ -122,12 +132,26 @@ func TestDescriptorIsNotInherited(t *testing.T) {
 	e, err := New(Config{}).Open(link.Attachment{})
 	require.NoError(t, err)
 	defer e.Release()
-	out, err := exec.Command("ls", "-l", "/proc/self/fd").Output()
+	assert.Equal(t, 1, descriptors(t, "/proc/self/fd"), "one descriptor, water's")
+
+	child := exec.Command("sleep", "60")
+	require.NoError(t, child.Start())
+	assert.Zero(t, descriptors(t, fmt.Sprintf("/proc/%d/fd", child.Process.Pid)))
+	require.NoError(t, child.Process.Kill())
+	_ = child.Wait()
+}
+
+// descriptors counts those of a TUN device.
+func descriptors(t *testing.T, dir string) (n int) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	assert.NotContains(t, string(out), "/dev/net/tun")
-	open, err := exec.Command("ls", "-l", fmt.Sprintf("/proc/%d/fd", os.Getpid())).Output()
-	require.NoError(t, err)
-	assert.Equal(t, 1, strings.Count(string(open), "/dev/net/tun"), "one descriptor, water's")
+	for _, e := range entries {
+		if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && to == clone {
+			n++
+		}
+	}
+	return n
 }
 
 // persistent makes a device as `ip tuntap add` does.
@@ -320,4 +344,39 @@ func TestDeviceIsSetDown(t *testing.T) {
 	linktest.Transfer(t, <-dialed, in.Accept, 1000)
 	assert.EqualValues(t, h.Endpoint.Info().OutDrops, h.Endpoint.Info().Drops[DropDeviceDown])
 	assert.NotZero(t, h.Endpoint.Info().OutDrops)
+}
+
+// The kernel hands over no more at once than half the pool holds.
+func TestSuperSegmentsFollowThePool(t *testing.T) {
+	namespaces(t)
+	pool := nxtest.NewPool(t, 1000, 40)
+	h := linktest.NewHost(t, New(Config{Name: "nxs0", Addresses: hosts}), link.Attachment{Pool: pool}, stack4)
+	info := h.Endpoint.Info()
+	assert.True(t, info.Offload)
+	assert.Empty(t, info.Why)
+	l, err := netlink.LinkByName("nxs0")
+	require.NoError(t, err)
+	assert.EqualValues(t, 20000, l.Attrs().GSOMaxSize)
+	assert.EqualValues(t, 20000, l.Attrs().GSOIPv4MaxSize)
+
+	// The window must not promise more than the pool holds: a hole in the
+	// stream could not be filled when what lies behind it has all packets.
+	h.Window(t, 16_000)
+	in := h.Listen(t, at(stack4, 7))
+	c, err := net.DialTimeout("tcp", at(stack4, 7).String(), 5*time.Second)
+	require.NoError(t, err)
+	linktest.Transfer(t, c, in.Accept, 200_000)
+	assert.Empty(t, h.Endpoint.Info().Drops)
+}
+
+// A wrapper that works on wire segments gets them, and the endpoint says so.
+func TestWireSegments(t *testing.T) {
+	namespaces(t)
+	e, err := New(Config{}).Open(link.Attachment{}.OnWire("fault").OnWire("capture"))
+	require.NoError(t, err)
+	defer e.Release()
+	assert.False(t, e.Info().Offload)
+	assert.Equal(t, "wire segments for fault and capture", e.Info().Why)
+	assert.Equal(t, stack.GSONotSupported, e.(stack.GSOEndpoint).SupportedGSO())
+	assert.Zero(t, e.(stack.GSOEndpoint).GSOMaxSize())
 }

@@ -3,6 +3,7 @@ package tun
 import (
 	"encoding/binary"
 
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
@@ -58,28 +59,27 @@ type vnet struct {
 	gso      stack.GSO
 }
 
-// parseVNet reads the header of a frame from the kernel. A reason tells what
-// is wrong with it.
-func parseVNet(h []byte, frame []byte) (v vnet, reason string) {
+// parseVNet reads the header of a frame of the protocol. A reason tells what is
+// wrong with it.
+func parseVNet(h *[vnetBytes]byte, protocol tcpip.NetworkProtocolNumber) (v vnet, reason string) {
 	// A frame whose sum is unfinished comes from this very machine, and one
 	// with DATA_VALID was verified: the stack need not look in either case.
 	v.verified = h[0]&(vnetNeedsChecksum|vnetDataValid) != 0
+	want := header.IPv4ProtocolNumber
 	switch h[1] &^ vnetGSOECN {
 	case vnetGSONone:
 		return v, ""
 	case vnetGSOTCPv4:
 		v.gso.Type = stack.GSOTCPv4
 	case vnetGSOTCPv6:
-		v.gso.Type = stack.GSOTCPv6
+		v.gso.Type, want = stack.GSOTCPv6, header.IPv6ProtocolNumber
 	default:
 		return v, DropVNetType
 	}
-	v.gso.MSS = vnetOrder.Uint16(h[4:])
-	if v.gso.MSS == 0 {
+	if v.gso.MSS = vnetOrder.Uint16(h[4:]); v.gso.MSS == 0 {
 		return v, DropVNetSize
 	}
-	version := header.IPVersion(frame)
-	if (v.gso.Type == stack.GSOTCPv4) != (version == header.IPv4Version) {
+	if protocol != want {
 		return v, DropVNetType
 	}
 	return v, ""
