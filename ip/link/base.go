@@ -46,6 +46,9 @@ func (b *Base) Init(kind, device string, mtu uint32, a Attachment) {
 	b.inbound.Init(a.Pool)
 }
 
+// Pooled implements the method that [Pooled] looks for.
+func (b *Base) Pooled() bool { return b.attachment.Pool != nil }
+
 // Attachment answers what Open was given, with a clock.
 func (b *Base) Attachment() *Attachment { return &b.attachment }
 

@@ -6,6 +6,14 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
+// Reasons for datagrams that no stack can read. The instance examines them,
+// not the link.
+const (
+	DropNotIP       = "neither IPv4 nor IPv6"
+	DropTruncatedIP = "shorter than its IP header says"
+	DropBadIPHeader = "malformed IP header"
+)
+
 // Protocol tells the protocol of a frame from its first byte: 0 when it is
 // neither IPv4 nor IPv6. Nothing more is examined on the link; malformed
 // datagrams are counted by the instance, as NetX Duo does.

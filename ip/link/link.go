@@ -85,6 +85,14 @@ type Endpoint interface {
 	Info() Info
 }
 
+// Pooled tells whether the frames that an endpoint delivers lie in packets of
+// the pool of its attachment already, so that the gate need not copy them. An
+// endpoint that does not say so, with a method of that name, does not.
+func Pooled(e Endpoint) bool {
+	p, ok := e.(interface{ Pooled() bool })
+	return ok && p.Pooled()
+}
+
 // Info describes an endpoint.
 type Info struct {
 	Device    string            // "tun0", "ram:net1/2"

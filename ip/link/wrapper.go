@@ -29,6 +29,9 @@ func (w *Wrapper) Init(name string, below Endpoint, dispatcher stack.NetworkDisp
 // Below is the endpoint under the wrapper.
 func (w *Wrapper) Below() Endpoint { return w.below }
 
+// Pooled implements the method that [Pooled] looks for.
+func (w *Wrapper) Pooled() bool { return Pooled(w.below) }
+
 // Stop implements link.Endpoint.
 func (w *Wrapper) Stop() { w.below.Stop() }
 
