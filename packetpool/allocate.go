@@ -23,6 +23,9 @@ import (
 //	NX_NO_PACKET          there was none, for wait ticks
 //	NX_POOL_DELETED       the pool was deleted meanwhile
 func Allocate(pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
+	if b := pool.quick(packetType); b != nil {
+		return b.handle(), nil
+	}
 	return allocate("packetpool.Allocate", context.Background(), pool, packetType, wait)
 }
 
@@ -31,6 +34,30 @@ func Allocate(pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
 // ctx wrapped. A packet that is there is taken whatever ctx says.
 func AllocateContext(ctx context.Context, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
 	return allocate("packetpool.AllocateContext", ctx, pool, packetType, wait)
+}
+
+// quick is Allocate for the most frequent case: all is well, nobody looks, and a
+// packet is free. In any other case it answers nil and has done nothing.
+func (pool *Pool) quick(packetType PacketType) *block {
+	if pool == nil {
+		return nil
+	}
+	s := pool.store.Load()
+	if s == nil || packetType%4 != 0 || int(packetType) > s.payload || s.config.Recorder != nil || s.config.Sites {
+		return nil
+	}
+	s.mu.Lock()
+	b := s.free
+	if b == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	s.free = b.link
+	s.freeLen--
+	b.state = application
+	s.mu.Unlock()
+	b.start(int(packetType))
+	return b
 }
 
 func allocate(service string, ctx context.Context, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
@@ -62,21 +89,24 @@ func cause(ctx context.Context, status nx.Status) error {
 // pool.
 func (s *store) allocate(ctx context.Context, room int, wait nx.Wait) (*block, nx.Status) {
 	s.mu.Lock()
-	switch {
-	case s.deleted.Load():
+	if s.deleted.Load() {
 		s.mu.Unlock()
 		return nil, nx.PtrError
-	case room > s.payload:
+	}
+	if room > s.payload {
 		s.mu.Unlock()
 		return nil, nx.InvalidParameters
 	}
-	if b := s.take(room); b != nil {
+	if b := s.take(); b != nil {
 		if s.config.Sites {
 			b.site = newSite()
 		}
 		left := s.freeLen
 		s.mu.Unlock()
-		s.recordPackets(false, 1, left, Owner{})
+		b.start(room)
+		if s.config.Recorder != nil {
+			s.recordPackets(false, 1, left, Owner{})
+		}
 		return b, nx.Success
 	}
 	s.emptyRequests++
@@ -157,15 +187,6 @@ func (l *waiterList) push(w *waiter) {
 	}
 	l.last = w
 	l.length++
-}
-
-// pop takes the oldest waiter off the list; nil when nobody waits.
-func (l *waiterList) pop() *waiter {
-	w := l.first
-	if w != nil {
-		l.remove(w)
-	}
-	return w
 }
 
 // remove takes w off the list; false when it is not on it any more.

@@ -104,7 +104,7 @@ func (b *block) room() int {
 func (b *block) tailRoom() int {
 	if b.borrowed {
 		b.store.mu.Lock()
-		b.borrowed = b.store.inbound.shared(b)
+		b.borrowed = b.store.shared(b)
 		b.store.mu.Unlock()
 		if b.borrowed {
 			return 0
@@ -167,10 +167,7 @@ func (c *chain) pop() *block {
 
 // release gives what is left back.
 func (c *chain) release() {
-	if b := c.first; b != nil {
-		*c = chain{}
-		b.mu.Lock()
-		b.store.mu.Lock()
-		b.freeChain()
-	}
+	b := c.first
+	*c = chain{}
+	b.freeMessage()
 }

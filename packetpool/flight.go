@@ -6,6 +6,7 @@ import "gonetx/packetpool/nx"
 type inboundState struct {
 	chunks map[*byte]*block // whose memory it is; made when the first frame comes
 	frames []*frame         // to be used again
+	probe  probe
 
 	// Packets that were received and that the stack still has a part of, the
 	// oldest first. Nobody tells when it lets go of them: whoever needs a packet
@@ -43,8 +44,11 @@ func (s *store) renew(b *block) {
 	s.inbound.chunks[b.memory.end] = b
 }
 
-// shared tells whether the stack may have a part of a received packet.
-func (in *inboundState) shared(b *block) bool { return b.memory.view != nil && b.memory.shared() }
+// shared tells whether the stack may have a part of a received packet. The
+// caller holds s.mu.
+func (s *store) shared(b *block) bool {
+	return !s.deleted.Load() && b.memory.view != nil && s.inbound.probe.shared(&b.memory)
+}
 
 // keep puts a packet that nobody but the stack has among those in flight.
 func (in *inboundState) keep(b *block) {
@@ -93,7 +97,7 @@ func (s *store) sweep() {
 	freed := 0
 	for at := s.inbound.oldest; at != nil; {
 		next := at.link
-		if at.state == inFlight && !at.memory.shared() {
+		if at.state == inFlight && !s.inbound.probe.shared(&at.memory) {
 			s.inbound.remove(at)
 			s.put(at)
 			freed++
@@ -136,4 +140,5 @@ func (in *inboundState) stop() {
 		in.timer.Stop()
 	}
 	in.oldest, in.newest, in.count = nil, nil, 0
+	in.probe.drop()
 }

@@ -68,14 +68,17 @@ func (pool *Pool) Holders() []Holding {
 	var holdings []Holding
 	s.mu.Lock()
 	s.sweep()
+	i := 0 // neighbours often have the same owner
 	for _, b := range s.blocks {
 		if b.state == free {
 			continue
 		}
-		i := slices.IndexFunc(holdings, func(h Holding) bool { return h.Owner == b.owner })
-		if i < 0 {
-			i = len(holdings)
-			holdings = append(holdings, Holding{Owner: b.owner})
+		if i >= len(holdings) || holdings[i].Owner != b.owner {
+			i = slices.IndexFunc(holdings, func(h Holding) bool { return h.Owner == b.owner })
+			if i < 0 {
+				i = len(holdings)
+				holdings = append(holdings, Holding{Owner: b.owner})
+			}
 		}
 		holdings[i].Packets++
 	}

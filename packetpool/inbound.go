@@ -33,10 +33,11 @@ func (in *Inbound) Reserve(bytes int) [][]byte {
 	if room < bytes {
 		s.mu.Lock()
 		for room < bytes && !s.deleted.Load() {
-			b := s.take(0)
+			b := s.take()
 			if b == nil {
 				break
 			}
+			b.start(0)
 			b.state, b.owner = reserved, Owner{Kind: Driver}
 			in.blocks = append(in.blocks, b)
 			in.areas = append(in.areas, b.data)
@@ -133,7 +134,8 @@ func (pool *Pool) admit(size int) (Frame, bool) {
 	}
 	f := s.newFrame()
 	for range need {
-		b := s.take(0)
+		b := s.take()
+		b.start(0)
 		b.owner = Owner{Kind: Driver}
 		f.join(b)
 	}
@@ -143,17 +145,24 @@ func (pool *Pool) admit(size int) (Frame, bool) {
 	return Frame{s, f}, true
 }
 
-// lost frees the packets of a frame whose memory the stack has replaced by its
-// own, and ends the frame. The caller holds s.mu.
-func (s *store) lost(f *frame) {
+// lost sees to the packets of a frame whose memory the stack has replaced by
+// its own: where headers straddle packets it merges them. They get new memory
+// and are free when kept is, another packet of the frame; at once without one.
+// The frame ends. The caller holds s.mu.
+func (s *store) lost(f *frame, kept *block) {
 	for _, b := range f.blocks {
 		if b == nil {
 			continue
 		}
 		b.frame = nil
-		if !s.deleted.Load() {
+		switch {
+		case s.deleted.Load():
+		case kept == nil:
 			s.renew(b)
 			s.put(b)
+		default:
+			s.renew(b)
+			b.riders, kept.riders = kept.riders, b
 		}
 	}
 	clear(f.blocks)
@@ -272,6 +281,7 @@ func (s *store) receive(m *message, piece []byte, owner Owner) {
 			s.inbound.remove(b)
 		}
 		b.start(from)
+		b.state = application
 		b.append, b.owner, b.borrowed = from+len(piece), owner, true
 		s.mark(b)
 		m.add(b)
@@ -283,7 +293,8 @@ func (s *store) receive(m *message, piece []byte, owner Owner) {
 func (s *store) receiveCopy(m *message, piece []byte, owner Owner) {
 	for len(piece) > 0 {
 		if m.tail == nil || m.tail.borrowed || m.tail.append == s.payload {
-			b := s.take(0)
+			b := s.take()
+			b.start(0)
 			b.owner = owner
 			s.mark(b)
 			m.add(b)

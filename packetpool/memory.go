@@ -13,7 +13,8 @@ import "gvisor.dev/gvisor/pkg/buffer"
 //   - PullUp copies a chunk that is shared, so the pool gives its only reference
 //     away with a frame and takes one back when the stack has seen the headers;
 //   - Buffer.Append writes into the room of the last view when nobody shares its
-//     chunk, and adds a view of its own otherwise: the only public way to ask.
+//     chunk, and only adds a view otherwise: the only public way to ask;
+//   - a View that is put into a Buffer forgets the Buffer it was in before.
 
 // memory is what lies behind the payload of a packet.
 type memory struct {
@@ -52,18 +53,30 @@ func (m *memory) window(n int) {
 	m.view.Grow(n)
 }
 
-// shared asks whether somebody else has a reference to the chunk. When nobody
-// has, it writes into the chunk's last byte.
-func (m *memory) shared() bool {
+// probe asks whether chunks are shared. It is used by one goroutine at a time.
+type probe struct{ two *buffer.View }
+
+// shared tells whether somebody else has a reference to the chunk of m. When
+// nobody has, it writes into the chunk's last byte: Append puts the first of two
+// bytes there and has one left, and otherwise both.
+func (p *probe) shared(m *memory) bool {
+	if p.two == nil {
+		p.two = buffer.NewViewSize(2)
+	}
 	m.window(m.size - 1) // chunks have at least 64 bytes
-	probe := buffer.MakeWithView(m.view)
-	one := buffer.NewView(1)
-	one.Grow(1)
-	_ = probe.Append(one) // fails for no view that has room
-	views := probe.AsViewList()
-	alone := views.Front().Next() == nil
-	probe.Truncate(int64(m.size - 1)) // takes the byte away again, or drops the second view
-	return !alone
+	data := buffer.MakeWithView(m.view)
+	_ = data.Append(p.two) // fails for no view that has room
+	shared := p.two.Size() == 2
+	p.two.Reset()
+	p.two.Grow(2)
+	return shared // the buffer is forgotten, and with it that it joined the views
+}
+
+func (p *probe) drop() {
+	if p.two != nil {
+		p.two.Release()
+		p.two = nil
+	}
 }
 
 // lend makes a buffer of the first n bytes of some packets, and gives the pool's
@@ -152,6 +165,7 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 	s := f.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var kept *block
 	for v := views.Front(); v != nil; v = v.Next() {
 		b := s.mine(v.AsSlice())
 		if b == nil || b.frame != f.frame {
@@ -163,8 +177,9 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 		}
 		b.memory.view = v.Clone()
 		s.inbound.add(b)
+		kept = b
 	}
-	s.lost(f.frame)
+	s.lost(f.frame, kept)
 	s.sweep()
 	s.inbound.watch(s)
 }

@@ -2,11 +2,7 @@ package packetpool
 
 // nx_packet_length_get, nx_packet_vlan_priority_set, and the packet itself
 
-import (
-	"sync"
-
-	"gonetx/packetpool/nx"
-)
+import "gonetx/packetpool/nx"
 
 // Packet is what a program has of a packet, NX_PACKET *. It is a small value
 // and is copied freely; the packet stays where it is. The zero Packet is no
@@ -58,16 +54,15 @@ const (
 type block struct {
 	store *store
 
-	mu sync.Mutex // guards the message that begins here: the fields below, and those of its further packets. Taken before store.mu
+	mu guard // guards the message that begins here: the fields below, and those of its further packets. Taken before store.mu
 
-	gen      uint64 // a Packet with another one is stale
-	data     []byte // the payload, all of it
-	prepend  int    // data[prepend:append] are the bytes of the message in this packet
+	prepend  int // data[prepend:append] are the bytes of the message in this packet
 	append   int
 	length   int    // of the message; kept in the first packet only
 	next     *block // the next packet of the message
 	last     *block // the last one; nil in a message of one packet; kept in the first packet only
 	borrowed bool   // received: the stack may have a part of data, too
+	data     []byte // the payload, all of it
 
 	// Guarded by store.mu.
 	state  state
@@ -75,6 +70,7 @@ type block struct {
 	back   *block // the one before, in the latter
 	frame  *frame // the frame of which this packet is a part, while the stack has its memory
 	index  int    // in that frame
+	riders *block // packets of the same frame that are free when this one is
 	owner  Owner  // who has it, when it is not free
 	site   *site  // where it was allocated, when Config.Sites says so
 	memory memory // behind data
@@ -93,33 +89,26 @@ const (
 	claimed                  // in flight, and about to be received by the program
 )
 
-// start makes a packet look as one that was just allocated. The caller holds
-// store.mu and is the only one who knows the packet: there is no handle with
-// its generation yet.
+// start makes a packet look as one that was just allocated. The caller is the
+// only one who knows the packet: there is no handle with its generation yet.
 func (b *block) start(room int) {
 	b.prepend, b.append, b.length = room, room, 0
-	b.next, b.last = nil, nil
+	if b.next != nil || b.last != nil {
+		b.next, b.last = nil, nil
+	}
 	b.borrowed = false
-	b.state = application
-	b.owner = Owner{}
 }
 
 // handle answers the Packet for a block that the caller alone knows.
-func (b *block) handle() Packet { return Packet{b, b.gen} }
+func (b *block) handle() Packet { return Packet{b, b.mu.handle()} }
 
 // lock answers the packet's block, locked; nil when the handle is zero or
 // stale.
 func (p Packet) lock() *block {
-	b := p.block
-	if b == nil {
+	if p.block == nil || !p.block.mu.lock(p.generation) {
 		return nil
 	}
-	b.mu.Lock()
-	if b.gen != p.generation {
-		b.mu.Unlock()
-		return nil
-	}
-	return b
+	return p.block
 }
 
 // bounds makes the checks of a packet's pointers that many services of NetX
@@ -129,7 +118,7 @@ func (b *block) bounds() nx.Status {
 	if b.prepend < 0 {
 		return nx.Underflow
 	}
-	if b.append > len(b.data) {
+	if b.append > b.store.payload {
 		return nx.Overflow
 	}
 	return nx.Success

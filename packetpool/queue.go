@@ -34,8 +34,8 @@ func (p Packet) pass(service string, from, to state, owner Owner) (Packet, error
 	if b == nil {
 		return Packet{}, p.refused(service)
 	}
-	defer b.mu.Unlock()
 	if !b.store.created() {
+		b.mu.Unlock()
 		return Packet{}, nx.Fail(service, nx.PtrError, errDeleted)
 	}
 	for at := b; at != nil; at = at.next {
@@ -43,12 +43,17 @@ func (p Packet) pass(service string, from, to state, owner Owner) (Packet, error
 		s.mu.Lock()
 		if at == b && at.state != from {
 			s.mu.Unlock()
+			b.mu.Unlock()
 			return Packet{}, nx.Fail(service, nx.PtrError, errQueued)
 		}
 		at.state, at.owner = to, owner
 		s.mu.Unlock()
 	}
-	b.gen++
+	flag := uint64(0)
+	if to == queued {
+		flag = onQueue
+	}
+	b.mu.pass(flag)
 	return b.handle(), nil
 }
 
@@ -58,18 +63,11 @@ func (p Packet) pass(service string, from, to state, owner Owner) (Packet, error
 // Errors: NX_PTR_ERROR when packet is zero, stale or not queued.
 func Dequeue(packet Packet) error {
 	const service = "packetpool.Dequeue"
-	b := packet.lock()
-	if b == nil {
+	b := packet.block
+	if b == nil || packet.generation&onQueue == 0 || !b.mu.retire(packet.generation) {
 		return packet.refused(service)
 	}
-	b.store.mu.Lock()
-	if b.state != queued {
-		b.store.mu.Unlock()
-		b.mu.Unlock()
-		return nx.Fail(service, nx.PtrError, nil)
-	}
-	b.gen++
-	b.freeChain()
+	b.freeMessage()
 	return nil
 }
 

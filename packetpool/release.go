@@ -20,9 +20,7 @@ import "gonetx/packetpool/nx"
 //	NX_PTR_ERROR  the packet is on a transmit queue
 //
 // A stale or queued packet counts as an invalid release of its pool.
-func Release(packet Packet) error {
-	return release("packetpool.Release", packet, false)
-}
+func Release(packet Packet) error { return release("packetpool.Release", packet) }
 
 // TransmitRelease tells that a driver is done with a packet,
 // nx_packet_transmit_release. A packet on a transmit queue stays there until
@@ -30,67 +28,80 @@ func Release(packet Packet) error {
 //
 // Errors: those of [Release], but for the queued packet.
 func TransmitRelease(packet Packet) error {
-	return release("packetpool.TransmitRelease", packet, true)
-}
-
-func release(service string, packet Packet, transmitted bool) error {
-	b := packet.lock()
-	if b == nil {
-		if packet.block != nil {
-			packet.block.store.invalidRelease()
-		}
-		return packet.refused(service)
-	}
-	s := b.store
-	s.mu.Lock()
-	status, why := nx.Success, error(nil)
-	switch {
-	case s.deleted.Load():
-		status, why = nx.PtrError, errDeleted
-	case b.bounds() != nx.Success:
-		status = b.bounds()
-	case b.state == queued && transmitted:
-		s.mu.Unlock()
+	const service = "packetpool.TransmitRelease"
+	if b := packet.lock(); b != nil && packet.generation&onQueue != 0 && b.store.created() && b.bounds() == nx.Success {
 		b.mu.Unlock()
 		return nil
-	case b.state == queued:
-		s.invalidReleases++
-		status, why = nx.PtrError, errQueued
-	}
-	if status != nx.Success {
-		s.mu.Unlock()
+	} else if b != nil {
 		b.mu.Unlock()
-		return nx.Fail(service, status, why)
 	}
-	b.gen++
-	b.freeChain()
+	return release(service, packet)
+}
+
+func release(service string, packet Packet) error {
+	b := packet.block
+	if b == nil || packet.generation&onQueue != 0 || b.store.deleted.Load() || !b.mu.retire(packet.generation) {
+		return refuseRelease(service, packet)
+	}
+	if status := b.bounds(); status != nx.Success {
+		b.mu.restore(packet.generation)
+		return nx.Fail(service, status, nil)
+	}
+	b.freeMessage()
 	return nil
 }
 
-// freeChain gives all packets of a message back. The caller holds b.mu and the
-// mu of b's store, and has made the handles stale; both are free afterwards.
-func (b *block) freeChain() {
-	s, n := b.store, 0
-	owner := b.owner
-	for at := b; at != nil; {
-		next := at.next // put may give the packet to somebody else
-		if at.store != s {
-			left := s.freeLen
+// refuseRelease answers why a packet cannot be released.
+func refuseRelease(service string, packet Packet) error {
+	if packet.block == nil {
+		return packet.refused(service)
+	}
+	s := packet.block.store
+	b := packet.lock()
+	if b == nil {
+		s.invalidRelease()
+		return packet.refused(service)
+	}
+	defer b.mu.Unlock()
+	if !s.created() {
+		return nx.Fail(service, nx.PtrError, errDeleted)
+	}
+	if status := b.bounds(); status != nx.Success {
+		return nx.Fail(service, status, nil)
+	}
+	s.invalidRelease()
+	return nx.Fail(service, nx.PtrError, errQueued)
+}
+
+// freeMessage gives all packets of a message back. The caller alone knows it.
+func (b *block) freeMessage() {
+	for b != nil {
+		s, next := b.store, b.next
+		s.mu.Lock()
+		if next == nil && !b.borrowed && b.riders == nil && s.plain() {
+			b.toFree() // put, for the most frequent case
 			s.mu.Unlock()
-			s.recordPackets(true, n, left, owner)
-			s, n = at.store, 0
-			s.mu.Lock()
+			return
 		}
-		if at.borrowed && s.inbound.shared(at) {
-			s.inbound.keep(at)
+		b = s.putChain(b)
+	}
+}
+
+// putChain gives the packets of a message back up to the first one of another
+// pool, which it answers. The caller holds s.mu, which is free afterwards.
+func (s *store) putChain(b *block) *block {
+	n, owner := 0, b.owner
+	for ; b != nil && b.store == s; n++ {
+		next := b.next // put may give the packet to somebody else
+		if b.borrowed && s.shared(b) {
+			s.inbound.keep(b)
 		} else {
-			s.put(at)
+			s.put(b)
 		}
-		n++
-		at = next
+		b = next
 	}
 	left := s.freeLen
 	s.mu.Unlock()
-	b.mu.Unlock()
 	s.recordPackets(true, n, left, owner)
+	return b
 }

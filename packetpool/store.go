@@ -21,21 +21,22 @@ var (
 // deleted pool never becomes one of the pool that is created next in the same
 // control block.
 type store struct {
+	mu sync.Mutex // guards the fields below, as far as they change, and of every block those that say so
+
+	free    *block // free packets, last in, first out
+	freeLen int    // how many, with those that are not made yet
+	waiters waiterList
+	_       [16]byte // what every allocate and release changes has a cache line of its own
+
+	deleted atomic.Bool // set under mu; services that need it to stay so read it under mu
+
 	name    string
 	payload int    // bytes of a packet
 	memory  uint32 // the size that counted at create
 	total   int
 	config  Config
 
-	deleted atomic.Bool // set under mu; services that need it to stay so read it under mu
-
-	mu sync.Mutex // guards the fields below, and of every block those that say so
-
-	blocks  []*block // made so far; the others follow when they are needed
-	free    *block   // free packets, last in, first out
-	freeLen int      // how many, with those that are not made yet
-
-	waiters waiterList
+	blocks []*block // made so far; the others follow when they are needed
 
 	emptyRequests    uint32
 	emptySuspensions uint32
@@ -69,7 +70,7 @@ func (s *store) makeBlocks(bytes int) {
 	made := make([]block, n)
 	for i := n - 1; i >= 0; i-- {
 		b := &made[i]
-		b.store, b.gen = s, 1
+		b.store = s
 		b.memory, b.data = newMemory(s.payload)
 		b.link, s.free = s.free, b
 	}
@@ -90,9 +91,9 @@ func (s *store) info() PoolInfo {
 	}
 }
 
-// take takes a packet from the free list and leaves room bytes in front of its
-// data; nil when there is none. The caller holds s.mu.
-func (s *store) take(room int) *block {
+// take takes a packet from the free list; nil when there is none. The caller
+// holds s.mu and starts the packet.
+func (s *store) take() *block {
 	b := s.free
 	if b == nil {
 		if s.freeLen == 0 {
@@ -107,27 +108,49 @@ func (s *store) take(room int) *block {
 	}
 	s.free = b.link
 	s.freeLen--
-	b.start(room)
+	b.state = application
 	return b
 }
 
 // put gives a packet to the oldest waiter, or to the free list when nobody
 // waits. The caller holds s.mu; whoever had the packet knows it no more.
 func (s *store) put(b *block) {
-	if s.deleted.Load() {
-		b.memory.drop()
-		return
+	if riders := b.riders; riders != nil {
+		b.riders = nil
+		s.put(riders)
 	}
-	if w := s.waiters.pop(); w != nil {
+	if w := s.waiters.first; w != nil {
+		s.waiters.remove(w)
+		b.state, b.owner = application, Owner{}
 		b.start(w.room)
 		b.site = w.site
 		w.block = b
 		w.Resume()
 		return
 	}
+	if s.deleted.Load() {
+		b.state = free
+		b.memory.drop()
+		return
+	}
+	b.toFree()
+}
+
+// toFree puts a packet on the free list.
+func (b *block) toFree() {
+	s := b.store
+	if b.owner != (Owner{}) {
+		b.owner = Owner{}
+	}
 	b.state = free
 	b.link, s.free = s.free, b
 	s.freeLen++
+}
+
+// plain tells that nobody waits for a packet, nobody looks, and the pool lives:
+// one that is released goes to the free list.
+func (s *store) plain() bool {
+	return s.waiters.first == nil && s.config.Recorder == nil && !s.deleted.Load()
 }
 
 // delete ends the store; false when it had ended before.
@@ -137,11 +160,13 @@ func (s *store) delete() bool {
 		s.mu.Unlock()
 		return false
 	}
-	for w := s.waiters.pop(); w != nil; w = s.waiters.pop() {
+	for w := s.waiters.first; w != nil; w = s.waiters.first {
+		s.waiters.remove(w)
 		w.status = nx.PoolDeleted
 		w.Resume()
 	}
 	s.inbound.stop()
+	s.free = nil // nobody takes a packet from here on
 	blocks := s.blocks
 	s.mu.Unlock()
 
