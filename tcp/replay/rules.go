@@ -1,0 +1,111 @@
+package replay
+
+import (
+	"slices"
+	"strings"
+
+	"gonetx/packetpool/nx"
+	"gonetx/packetpool/nxtest/golden"
+)
+
+// Tolerance is by how many ticks the recording's own two runs differed.
+const Tolerance = 3
+
+// Rules are the named differences of TCP and IP services. Each is a predicate
+// on the call and what it answered; none knows a trace by its name.
+func Rules() []golden.Rule {
+	return []golden.Rule{
+		{
+			Name:   "TickTolerance",
+			Why:    "two runs of the original differ by up to 3 ticks",
+			Fields: []string{"ticks"},
+			When: func(d golden.Difference) bool {
+				want, got, ok := d.Number()
+				return ok && max(want-got, got-want) <= Tolerance
+			},
+		},
+		inexpressible("NullOutput", NullOutput, "design: output pointers become results"),
+		inexpressible("BlockSize", BlockSize, "design: control blocks belong to the program, Go knows their size"),
+		inexpressible("MemoryArea", MemoryArea, "design: a memory area becomes its size"),
+		inexpressible("ShiftedCall", ShiftedCall, "recorded with its arguments one place off (spec tcp 3)"),
+		{
+			Name:   "NeverReturns",
+			Why:    "accept on a socket whose connection has ended, and a second accept that waits, never return and block the instance; here NX_NOT_LISTEN_STATE (spec tcp 6)",
+			Fields: []string{"returned", "status"},
+			When: func(d golden.Difference) bool {
+				got, _ := d.Case.Got.(map[string]any)
+				return d.Case.Kind == KindReturns && Call(d).Op() == "accept" && got["status"] == float64(nx.NotListenState)
+			},
+		},
+		{
+			Name:   "NoAddressResolution",
+			Why:    "a link here carries datagrams without link addresses (spec ip 10): what is sent to a neighbour that does not exist leaves at once and waits in no ARP queue",
+			Fields: []string{"pools/0/1"},
+			When: func(d golden.Difference) bool {
+				want, got, ok := d.Number()
+				// NX_ARP_MAX_QUEUE_DEPTH is 4.
+				return ok && got > want && got-want <= 4 && sentToNobody(d)
+			},
+		},
+		{
+			Name:   "NobodyHears",
+			Why:    "as NoAddressResolution: a SYN to a neighbour that does not exist crosses the link, where the original's waits for an address",
+			Fields: []string{"*"},
+			When: func(d golden.Difference) bool {
+				_, missing := d.Want.(golden.Missing)
+				text, _ := d.Got.(string)
+				return d.Case.Kind == KindWire && missing && strings.HasPrefix(text, "C S 0 ") && sentToNobody(d)
+			},
+		},
+		{
+			Name:   "NoNeighborDiscovery",
+			Why:    "no link addresses, so no neighbor solicitation (32 bytes) before the first datagram to a neighbour, and none answered (spec ip 10)",
+			Fields: []string{"ip_info/packets_sent", "ip_info/bytes_sent", "ip_info/packets_received", "ip_info/bytes_received"},
+			When: func(d golden.Difference) bool {
+				want, got, ok := d.Number()
+				per := 1.
+				if strings.Contains(d.Path, "bytes") {
+					per = 32
+				}
+				return ok && d.Case.Context.(Context).Trace.AF == 6 && (want-got == per || want-got == 2*per)
+			},
+		},
+		{
+			Name:   "FailedResult",
+			Why:    "a service that fails has no results; the original has written *index before two of its checks (spec ip 12)",
+			Fields: []string{"index"},
+			When: func(d golden.Difference) bool {
+				want, got, ok := d.Number()
+				result, _ := d.Case.Got.(map[string]any)
+				return ok && got == untouched && want < 4 && result["status"] != 0.
+			},
+		},
+	}
+}
+
+// inexpressible is the rule for calls that have no form in Go.
+func inexpressible(name, reason, why string) golden.Rule {
+	return golden.Rule{
+		Name: name, Why: reason + " (" + why + ")", Fields: []string{"status"},
+		When: func(d golden.Difference) bool {
+			c := d.Case.Context.(Context)
+			_, missing := d.Got.(golden.Missing)
+			return missing && c.Step >= 0 && c.Outcome.Steps[c.Step][Inexpressible] == reason
+		},
+	}
+}
+
+// sentToNobody tells that the trace has sent something, before the step in
+// question, to a neighbour that does not exist.
+func sentToNobody(d golden.Difference) bool {
+	c := d.Case.Context.(Context)
+	steps := c.Trace.Steps
+	if c.Step >= 0 {
+		steps = steps[:c.Step]
+	}
+	gateway := false
+	return slices.ContainsFunc(steps, func(s Step) bool {
+		gateway = gateway || s.Op() == "gw_set"
+		return s.text("host") == "absent neighbour" || gateway && s.text("host") == "off-link"
+	})
+}
