@@ -1,0 +1,133 @@
+package smtp
+
+import (
+	"bytes"
+	"crypto/rand"
+	"mime"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Line lengths of RFC 5322 2.1.1, without CRLF.
+const (
+	foldAt     = 78
+	maxLineLen = 998
+)
+
+// content says what a body needs from the way it is sent.
+type content struct {
+	eightBit bool // bytes over 127
+	encode   bool // NUL, or a line longer than 998 bytes
+}
+
+// inspect looks through a body once.
+func inspect(body []byte) content {
+	var c content
+	for _, b := range body {
+		if b >= utf8.RuneSelf {
+			c.eightBit = true
+			break
+		}
+	}
+	c.encode = bytes.IndexByte(body, 0) >= 0
+	for rest := body; len(rest) > maxLineLen && !c.encode; {
+		n := bytes.IndexByte(rest[:maxLineLen+1], '\n')
+		if n < 0 && len(rest) > maxLineLen+1 && rest[maxLineLen] == '\r' && rest[maxLineLen+1] == '\n' {
+			n = maxLineLen + 1
+		}
+		if n < 0 {
+			c.encode = true
+			break
+		}
+		rest = rest[n+1:]
+	}
+	return c
+}
+
+// appendHeader appends the header of a mail and the empty line behind it. To,
+// From, Subject and the four MIME lines are NetX Duo's, in its order.
+func (m *mail) appendHeader(b []byte, now time.Time, as differences) []byte {
+	b = append(b, "To: "+m.recipient+"\r\nFrom: "+m.from+"\r\n"...)
+	if as.has(SubjectRaw) {
+		b = append(b, "Subject: "+m.subject+"\r\n"...)
+	} else {
+		b = appendSubject(b, m.subject)
+	}
+	if !as.has(NoDateNoMessageID) {
+		b = append(b, "Date: "+now.Format("Mon, 02 Jan 2006 15:04:05 -0700")+"\r\n"...)
+		b = append(b, "Message-ID: <"+m.id+">\r\n"...)
+	}
+	if !as.has(PriorityUnused) {
+		switch m.priority {
+		case PriorityHigh:
+			b = append(b, "Importance: high\r\nX-Priority: 1\r\n"...)
+		case PriorityLow:
+			b = append(b, "Importance: low\r\nX-Priority: 5\r\n"...)
+		}
+	}
+	return append(b, "MIME-Version: 1.0\r\n"+
+		"Content-Type: text/plain;\r\n  charset=\"utf-8\"\r\n"+
+		"Content-Transfer-Encoding: "+m.encoding+"\r\n\r\n"...)
+}
+
+// appendSubject encodes a subject that is not plain ASCII, or that looks as if
+// it were encoded, and folds the field.
+func appendSubject(b []byte, subject string) []byte {
+	encoded := mime.QEncoding.Encode("utf-8", subject)
+	if encoded == subject && strings.Contains(subject, "=?") {
+		encoded = encodeWords(subject)
+	} else if b64 := mime.BEncoding.Encode("utf-8", subject); len(b64) < len(encoded) {
+		encoded = b64
+	}
+	return fold(append(b, "Subject: "...), len("Subject: "), encoded)
+}
+
+// encodeWords encodes ASCII text that package mime leaves alone, 45 characters
+// to the word.
+func encodeWords(text string) string {
+	var words []string
+	for len(text) > 0 {
+		n := min(len(text), 45)
+		words = append(words, "=?utf-8?b?"+encode(text[:n])+"?=")
+		text = text[n:]
+	}
+	return strings.Join(words, " ")
+}
+
+// fold appends text and CRLF, and breaks the line before a blank that comes
+// before a word, so that lines stay within 78 bytes where words allow it (RFC
+// 5322 2.2.3). used bytes of the line are taken already.
+func fold(b []byte, used int, text string) []byte {
+	for len(text) > 0 {
+		n := wordEnd(text)
+		if used+n > foldAt && used > 0 && (text[0] == ' ' || text[0] == '\t') {
+			b = append(b, "\r\n"...)
+			used = 0
+		}
+		b = append(b, text[:n]...)
+		used += n
+		text = text[n:]
+	}
+	return append(b, "\r\n"...)
+}
+
+// wordEnd answers the length of the blanks and the word that text begins with;
+// blanks at the very end belong to the word before them.
+func wordEnd(text string) int {
+	blanks := len(text) - len(strings.TrimLeft(text, " \t"))
+	n := strings.IndexAny(text[blanks:], " \t")
+	if n < 0 || strings.Trim(text[blanks+n:], " \t") == "" {
+		return len(text)
+	}
+	return blanks + n
+}
+
+// messageID answers a new id for the domain (RFC 5322 3.6.4). A domain that
+// cannot stand there is replaced.
+func messageID(domain string) string {
+	if domain == "" || strings.ContainsAny(domain, " \t<>@()\\\"") {
+		domain = "localhost"
+	}
+	return rand.Text() + "@" + domain
+}
