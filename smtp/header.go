@@ -3,9 +3,9 @@ package smtp
 import (
 	"bytes"
 	"crypto/rand"
-	"mime"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -47,7 +47,7 @@ func inspect(body []byte) content {
 
 // appendHeader appends the header of a mail and the empty line behind it. To,
 // From, Subject and the four MIME lines are NetX Duo's, in its order.
-func (m *mail) appendHeader(b []byte, now time.Time, as differences) []byte {
+func (m *message) appendHeader(b []byte, now time.Time, as differences) []byte {
 	b = append(b, "To: "+m.recipient+"\r\nFrom: "+m.from+"\r\n"...)
 	if as.has(SubjectRaw) {
 		b = append(b, "Subject: "+m.subject+"\r\n"...)
@@ -74,21 +74,22 @@ func (m *mail) appendHeader(b []byte, now time.Time, as differences) []byte {
 // appendSubject encodes a subject that is not plain ASCII, or that looks as if
 // it were encoded, and folds the field.
 func appendSubject(b []byte, subject string) []byte {
-	encoded := mime.QEncoding.Encode("utf-8", subject)
-	if encoded == subject && strings.Contains(subject, "=?") {
-		encoded = encodeWords(subject)
-	} else if b64 := mime.BEncoding.Encode("utf-8", subject); len(b64) < len(encoded) {
-		encoded = b64
+	if !isASCII(subject) || strings.Contains(subject, "=?") || strings.ContainsFunc(subject, unicode.IsControl) {
+		subject = encodeWords(subject)
 	}
-	return fold(append(b, "Subject: "...), len("Subject: "), encoded)
+	return fold(append(b, "Subject: "...), len("Subject: "), subject)
 }
 
-// encodeWords encodes ASCII text that package mime leaves alone, 45 characters
-// to the word.
+// encodeWords encodes text as words of RFC 2047, none of them longer than what
+// fits beside the name of the field, and each of whole characters.
 func encodeWords(text string) string {
+	const most = 39 // bytes, that is 64 with all around them
 	var words []string
 	for len(text) > 0 {
-		n := min(len(text), 45)
+		n := min(len(text), most)
+		for n < len(text) && n > most-utf8.UTFMax && !utf8.RuneStart(text[n]) {
+			n--
+		}
 		words = append(words, "=?utf-8?b?"+encode(text[:n])+"?=")
 		text = text[n:]
 	}

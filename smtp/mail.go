@@ -16,8 +16,8 @@ const (
 	subjectLimit   = commandLimit
 )
 
-// mail is what one session sends.
-type mail struct {
+// message is what one session sends.
+type message struct {
 	from, recipient, subject string
 	priority                 Priority
 	body                     []byte
@@ -28,8 +28,8 @@ type mail struct {
 }
 
 // newMail checks what is to be sent, before anything is.
-func (c *Client) newMail(recipient string, priority Priority, subject string, body []byte) (mail, error) {
-	m := mail{from: c.from, body: body, priority: priority}
+func (c *Client) newMail(recipient string, priority Priority, subject string, body []byte) (message, error) {
+	m := message{from: c.from, body: body, priority: priority}
 	if priority != PriorityLow && priority != PriorityHigh {
 		m.priority = PriorityNormal
 	}
@@ -57,7 +57,7 @@ func (c *Client) newMail(recipient string, priority Priority, subject string, bo
 }
 
 // choose answers how the body is encoded for a server.
-func (m *mail) choose(offered services, as differences) string {
+func (m *message) choose(offered services, as differences) string {
 	switch {
 	case as.has(EightBitUndeclared):
 		return "8bit"

@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bufio"
-	"errors"
 	"net/textproto"
 	"strings"
 	"testing"
@@ -115,6 +114,11 @@ func FuzzReply(f *testing.F) {
 	} {
 		f.Add(seed, 3)
 	}
+	for _, find := range []string{
+		"250-00\n250\n", // textproto reads on behind a last line without text
+	} {
+		f.Add(find, 2)
+	}
 	f.Fuzz(func(t *testing.T, wire string, size int) {
 		size = max(1, size%64)
 		whole := newReader()
@@ -133,15 +137,12 @@ func FuzzReply(f *testing.F) {
 			return
 		}
 		require.True(t, code >= 100 && code <= 999)
-		wanted, message, err := textproto.NewReader(bufio.NewReader(strings.NewReader(wire))).ReadResponse(0)
-		var protocol textproto.ProtocolError
-		if errors.As(err, &protocol) {
-			for line := range strings.SplitSeq(strings.TrimSuffix(string(first.raw), "\n"), "\n") {
-				if len(strings.TrimRight(line, "\r")) == 3 {
-					return // a line that is a code and nothing else
-				}
+		for line := range strings.SplitSeq(string(first.raw), "\n") {
+			if len(strings.TrimSuffix(line, "\r")) == 3 {
+				return // no text: textproto takes the line for a part of the one before, or for none
 			}
 		}
+		wanted, message, err := textproto.NewReader(bufio.NewReader(strings.NewReader(wire))).ReadResponse(0)
 		require.NoError(t, err)
 		require.Equal(t, wanted, int(code))
 		require.Equal(t, trimLines(message), trimLines(text))

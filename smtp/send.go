@@ -64,7 +64,7 @@ func MailSendContext(ctx context.Context, client *Client, recipientAddress strin
 }
 
 // send is the core of MailSend: one session.
-func (c *Client) send(ctx context.Context, m mail) error {
+func (c *Client) send(ctx context.Context, m message) error {
 	s := &session{Client: c, ctx: ctx, t: c.t, mail: m, state: StateGreeting}
 	c.reader.reset()
 	c.info.ReplyCode, c.info.MailStatus, c.info.Mute = 0, 0, false

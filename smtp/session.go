@@ -15,7 +15,7 @@ type session struct {
 	*Client
 	ctx  context.Context
 	t    transport
-	mail mail
+	mail message
 
 	state State
 	mute  bool // PacketIsReply: an unfinished 250- was read, nothing is sent
