@@ -137,7 +137,7 @@ func TestAuthDialogues(t *testing.T) {
 // assertNoSecret looks for the password in whatever form in what one can see.
 func assertNoSecret(t *testing.T, b *bench, err error) {
 	t.Helper()
-	seen := b.events.text()
+	seen := b.text()
 	if err != nil {
 		seen += err.Error()
 	}
@@ -161,7 +161,7 @@ func TestSecretsAreBlottedOut(t *testing.T) {
 		assert.Contains(t, said.Text, "your password is [redacted]")
 		assert.NotContains(t, said.Text, "secret")
 		assertNoSecret(t, b, err)
-		assert.Contains(t, b.events.text(), "[redacted]")
+		assert.Contains(t, b.text(), "[redacted]")
 	}
 }
 
@@ -170,9 +170,9 @@ func TestOpenPasswordWarns(t *testing.T) {
 	b, err := dialogue(t, options{who: someone.with(AuthPlain)}, toAuth+"C: AUTH PLAIN\nS: 334 \nC: AHVzZXIAc2VjcmV0\nS: 235 ok\n"+andEnd,
 		func(b *bench) error { return b.sendMail("x") })
 	require.NoError(t, err)
-	assert.Contains(t, b.events.text(), "unprotected connection")
+	assert.Contains(t, b.text(), "unprotected connection")
 
 	b, err = dialogue(t, options{}, toMail+andEnd, func(b *bench) error { return b.sendMail("x") })
 	require.NoError(t, err)
-	assert.NotContains(t, b.events.text(), "unprotected connection")
+	assert.NotContains(t, b.text(), "unprotected connection")
 }

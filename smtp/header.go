@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"strings"
 	"time"
 	"unicode"
@@ -23,26 +24,41 @@ type content struct {
 
 // inspect looks through a body once.
 func inspect(body []byte) content {
-	var c content
-	for _, b := range body {
-		if b >= utf8.RuneSelf {
-			c.eightBit = true
-			break
+	return content{
+		eightBit: !isASCIIText(body),
+		encode:   bytes.IndexByte(body, 0) >= 0 || hasLongLine(body),
+	}
+}
+
+// isASCIIText looks at eight bytes at a time.
+func isASCIIText(text []byte) bool {
+	for ; len(text) >= 8; text = text[8:] {
+		if binary.LittleEndian.Uint64(text)&0x8080808080808080 != 0 {
+			return false
 		}
 	}
-	c.encode = bytes.IndexByte(body, 0) >= 0
-	for rest := body; len(rest) > maxLineLen && !c.encode; {
-		n := bytes.IndexByte(rest[:maxLineLen+1], '\n')
-		if n < 0 && len(rest) > maxLineLen+1 && rest[maxLineLen] == '\r' && rest[maxLineLen+1] == '\n' {
+	for _, b := range text {
+		if b >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// hasLongLine reports a line of more than 998 bytes. It goes from the last line
+// end that it finds within that many bytes to the next.
+func hasLongLine(text []byte) bool {
+	for len(text) > maxLineLen {
+		n := bytes.LastIndexByte(text[:maxLineLen+1], '\n')
+		if n < 0 && bytes.HasPrefix(text[maxLineLen:], []byte("\r\n")) {
 			n = maxLineLen + 1
 		}
 		if n < 0 {
-			c.encode = true
-			break
+			return true
 		}
-		rest = rest[n+1:]
+		text = text[n+1:]
 	}
-	return c
+	return false
 }
 
 // appendHeader appends the header of a mail and the empty line behind it. To,

@@ -12,6 +12,7 @@ import (
 
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
+	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -84,8 +85,13 @@ type script struct {
 	busy         int                    // packets that the peer does not acknowledge at once
 	handshake    func(sent []byte) bool // takes over the bytes of the client
 
-	// onReceive is called before each receive.
-	onReceive func(s *script)
+	gap, next time.Duration   // between segments of the server; when the next one comes
+	onReceive func(s *script) // before each receive
+	onBreak   func(s *script) // when a fault has ended the connection
+
+	onlyEstablished bool // remove was told
+	quiet           bool // no log
+	scratch         []byte
 
 	toServer, toClient fault
 	after              int // bytes in the direction of the fault
@@ -133,10 +139,11 @@ func (s *script) proceed() {
 }
 
 func (s *script) send(packet packetpool.Packet, wait nx.Wait) error {
-	var data []byte
+	data := s.scratch[:0]
 	for piece := range packetpool.Pieces(packet) {
 		data = append(data, piece...)
 	}
+	s.scratch = data
 	if s.busy > 0 && len(s.held) < s.busy {
 		s.held = append(s.held, packet)
 	} else if err := packetpool.Release(packet); err != nil {
@@ -156,15 +163,22 @@ func (s *script) send(packet packetpool.Packet, wait nx.Wait) error {
 		case reset:
 			s.broken = true
 			err = nx.Fail("tcp.SocketSend", nx.NotConnected, nil)
+			if s.onBreak != nil {
+				s.onBreak(s)
+			}
 		case cut:
 			s.closed = true
 		case stall:
 			s.stalled = true
 		}
 	}
-	s.segments = append(s.segments, string(data))
+	if !s.quiet {
+		s.segments = append(s.segments, string(data))
+	}
 	s.heard.Write(data)
-	s.unlogged += string(data)
+	if !s.quiet {
+		s.unlogged += string(data)
+	}
 	for {
 		line, rest, found := strings.Cut(s.unlogged, "\n")
 		if !found {
@@ -183,6 +197,14 @@ func (s *script) send(packet packetpool.Packet, wait nx.Wait) error {
 func (s *script) receive(wait nx.Wait) (packetpool.Packet, error) {
 	if s.onReceive != nil {
 		s.onReceive(s)
+	}
+	if s.gap > 0 && len(s.queue) > 0 {
+		if s.clock.Now()+wait.Duration() < s.next {
+			s.clock.advance(wait.Duration())
+			return packetpool.Packet{}, nx.Fail("tcp.SocketReceive", nx.NoPacket, nil)
+		}
+		s.clock.advance(max(0, s.next-s.clock.Now()))
+		s.next += s.gap
 	}
 	for len(s.queue) > 0 && !s.stalled {
 		segment := s.queue[0]
@@ -215,6 +237,9 @@ func (s *script) receive(wait nx.Wait) (packetpool.Packet, error) {
 		}
 		s.delivered += len(segment)
 		for _, line := range strings.SplitAfter(segment, "\n") {
+			if s.quiet {
+				break
+			}
 			if line != "" {
 				fmt.Fprintf(&s.log, "S: %s\n", strings.TrimSuffix(line, "\r\n"))
 			}
@@ -253,7 +278,10 @@ func (s *script) disconnect(wait nx.Wait) {
 
 func (s *script) abort() { s.ends = append(s.ends, "abort") }
 
-func (s *script) remove(wait nx.Wait, onlyEstablished bool) error { return nil }
+func (s *script) remove(wait nx.Wait, onlyEstablished bool) error {
+	s.onlyEstablished = onlyEstablished
+	return nil
+}
 
 // identity is what a test client is created with.
 type identity struct {
@@ -273,26 +301,16 @@ type bench struct {
 	*script
 	client   *Client
 	sendPool *packetpool.Pool
-	events   *events
+	events   *nxtest.Recorder
 }
 
-type events struct {
-	mu  sync.Mutex
-	all []nx.Event
-}
-
-func (e *events) Record(event nx.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.all = append(e.all, event)
-}
-
-func (e *events) text() string {
-	var b strings.Builder
-	for _, event := range e.all {
-		fmt.Fprintf(&b, "%+v\n", event)
+// text is all that the recorder has seen.
+func (b *bench) text() string {
+	var text strings.Builder
+	for _, event := range b.events.Events() {
+		fmt.Fprintf(&text, "%+v\n", event)
 	}
-	return b.String()
+	return text.String()
 }
 
 // options of newBench. The zero value is a client of the guide's size on IPv4.
@@ -302,6 +320,7 @@ type options struct {
 	ipv6    bool
 	payload uint32 // of the client's pool; 0: 800
 	packets uint32 // in it; 0: 9
+	fast    bool   // no log, no account of who has packets
 }
 
 func newBench(t testing.TB, o options, turns ...turnOf) *bench {
@@ -317,11 +336,13 @@ func newBench(t testing.TB, o options, turns ...turnOf) *bench {
 		packets = 9
 	}
 	clock := &instantClock{}
+	sites := func(c *packetpool.Config) { c.Sites = !o.fast }
 	b := &bench{
-		script:   &script{clock: clock, turns: turns, pool: testPool(t, clock, 512, 64), from: netip.MustParseAddr("1.2.3.5")},
-		sendPool: testPool(t, clock, payload, packets),
-		events:   &events{},
+		script:   &script{clock: clock, turns: turns, pool: nxtest.NewPool(t, 512, 64, nxtest.On(clock), sites), from: netip.MustParseAddr("1.2.3.5")},
+		sendPool: nxtest.NewPool(t, payload, packets, nxtest.On(clock), sites),
+		events:   new(nxtest.Recorder),
 	}
+	b.quiet = o.fast
 	server := netip.MustParseAddr("1.2.3.4")
 	if o.ipv6 {
 		server, b.from = netip.MustParseAddr("2001::4"), netip.MustParseAddr("2001::5")
@@ -394,6 +415,15 @@ func turnsOf(transcript string) []turnOf {
 	return turns
 }
 
+// full checks the same for many sessions.
+func (b *bench) full(t testing.TB, what string) {
+	for _, pool := range []*packetpool.Pool{b.pool, b.sendPool} {
+		if info, err := packetpool.PoolInfoGet(pool); err != nil || info.FreePackets != info.TotalPackets {
+			t.Fatalf("%s: %+v %v", what, info, err)
+		}
+	}
+}
+
 // balanced checks that all packets are back.
 func (b *bench) balanced(t testing.TB) {
 	t.Helper()
@@ -402,12 +432,4 @@ func (b *bench) balanced(t testing.TB) {
 		require.NoError(t, err)
 		require.Equal(t, info.TotalPackets, info.FreePackets, "all packets are back")
 	}
-}
-
-// testPool makes a pool that lives as long as the test.
-func testPool(t testing.TB, clock nx.Clock, payload, packets uint32) *packetpool.Pool {
-	t.Helper()
-	pool := &packetpool.Pool{Config: &packetpool.Config{Clock: clock}}
-	require.NoError(t, packetpool.PoolCreate(pool, "test", payload, packets*(60+(payload+3)/4*4)))
-	return pool
 }

@@ -1,0 +1,9 @@
+package smtp
+
+import (
+	"testing"
+
+	"gonetx/packetpool/nxtest"
+)
+
+func TestMain(m *testing.M) { nxtest.Main(m) }
