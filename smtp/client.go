@@ -34,7 +34,7 @@ type Client struct {
 	recorder    nx.Recorder
 	name        string // of the instance
 	config      settings
-	credentials *credentials // behind a pointer, so that a printed client does not show them
+	credentials func() (username, password string) // nothing that prints a client shows them
 	from        string
 	domain      string
 	server      netip.Addr
@@ -50,8 +50,6 @@ type Client struct {
 	buffer   []byte            // a command, or the header
 	before   packetpool.Packet // PacketIsReply: the reply read before
 }
-
-type credentials struct{ username, password string }
 
 // ClientInfo is what [ClientInfoGet] answers. In brackets the fields of
 // NX_SMTP_CLIENT.
@@ -161,7 +159,8 @@ func (c *Client) live() (*ip.Instance, nx.Clock, bool) {
 func (c *Client) as(d Difference) bool { return c.config.as.has(d) }
 
 func (c *Client) hasCredentials() bool {
-	return c.credentials.username != "" && c.credentials.password != ""
+	username, password := c.credentials()
+	return username != "" && password != ""
 }
 
 // publish shows the state to ClientInfoGet.

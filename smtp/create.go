@@ -83,7 +83,7 @@ func (c *Client) configure(given creation) error {
 		return nx.InvalidPort
 	}
 	c.inst, c.pool, c.clock, c.recorder, c.name = given.inst, given.pool, given.clock, given.recorder, given.name
-	c.credentials = &credentials{given.username, given.password}
+	c.credentials = func() (string, string) { return given.username, given.password }
 	c.server, c.t = given.server, given.t
 	switch c.authType = given.authType; c.authType {
 	case AuthNone, AuthLogin, AuthPlain:

@@ -99,14 +99,15 @@ func (s *session) promptByPosition(r reply) prompt {
 
 // sendAnswer answers the last 334, or cancels the exchange (RFC 4954 4).
 func (s *session) sendAnswer() error {
-	s.secrets = newSecrets(s.credentials.username, s.credentials.password, s.config.as)
+	username, password := s.credentials()
+	s.secrets = newSecrets(username, password, s.config.as)
 	switch {
 	case s.cancel != "":
 		return s.command("*")
 	case s.info.AuthType == AuthPlain:
-		return s.secret(plainAnswer(s.credentials.username, s.credentials.password, s.config.as))
+		return s.secret(plainAnswer(username, password, s.config.as))
 	case s.prompted == usernamePrompt:
-		return s.secret(encode(s.credentials.username))
+		return s.secret(encode(username))
 	}
-	return s.secret(encode(s.credentials.password))
+	return s.secret(encode(password))
 }

@@ -87,6 +87,7 @@ type script struct {
 
 	gap, next time.Duration   // between segments of the server; when the next one comes
 	onReceive func(s *script) // before each receive
+	onHeard   func(s *script) // after each send
 	onBreak   func(s *script) // when a fault has ended the connection
 
 	onlyEstablished bool // remove was told
@@ -102,6 +103,7 @@ type script struct {
 	lines     int      // heard in this turn
 	queue     []string
 	delivered int // bytes
+	all       strings.Builder
 	closed    bool
 	broken    bool
 	stalled   bool
@@ -176,6 +178,9 @@ func (s *script) send(packet packetpool.Packet, wait nx.Wait) error {
 		s.segments = append(s.segments, string(data))
 	}
 	s.heard.Write(data)
+	if s.onHeard != nil {
+		s.onHeard(s)
+	}
 	if !s.quiet {
 		s.unlogged += string(data)
 	}
@@ -236,6 +241,9 @@ func (s *script) receive(wait nx.Wait) (packetpool.Packet, error) {
 			continue
 		}
 		s.delivered += len(segment)
+		if s.onHeard != nil {
+			s.all.WriteString(segment)
+		}
 		for _, line := range strings.SplitAfter(segment, "\n") {
 			if s.quiet {
 				break

@@ -69,7 +69,6 @@ func (c *Client) send(ctx context.Context, m message) error {
 	c.reader.reset()
 	c.info.ReplyCode, c.info.MailStatus, c.info.Mute = 0, 0, false
 	c.info.AuthType, c.info.AuthState, c.info.Secured = c.authType, NotAuthenticated, false
-	c.info.CommandState, c.info.ReplyState = StateGreeting, StateGreeting
 	defer func() {
 		c.info.CommandState, c.info.ReplyState = StateIdle, StateIdle
 		c.info.Mute = s.mute

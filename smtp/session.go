@@ -80,6 +80,7 @@ var refusals = [...]struct {
 // broken off.
 func (s *session) run() (orderly bool) {
 	for s.state = StateGreeting; s.state != StateCompletedNormally; {
+		s.info.CommandState, s.info.ReplyState = s.state, s.state
 		s.publish()
 		if send := steps[s.state].send; send != nil && !s.mute {
 			err := s.early()
