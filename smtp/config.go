@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gonetx/packetpool/nx"
+	"gonetx/tcp"
 )
 
 // Config holds what NetX Duo fixes with a #define, and what this client adds.
@@ -30,6 +31,9 @@ type Config struct {
 	MessageTimeout    nx.Wait // NX_SMTP_MESSAGE_TIMEOUT, the reply to the end mark; 0: 10 min, with ShortTimeouts 30 s
 	SendTimeout       nx.Wait // NX_SMTP_CLIENT_SEND_TIMEOUT, one packet; 0: 3 min, with ShortTimeouts 5 s
 	QuitTimeout       nx.Wait // the reply to QUIT; 0: 10 s; with QuitOverridesOutcome it is EnvelopeTimeout
+
+	// Socket is the Config of the client's TCP socket; nil: tcp's defaults.
+	Socket *tcp.Config
 
 	// TLS says how the connection is protected; 0: not at all, as in NetX Duo.
 	TLS TLSMode

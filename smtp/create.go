@@ -9,6 +9,7 @@ import (
 	"gonetx/ip"
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
+	"gonetx/tcp"
 )
 
 // creation is what create is given, from the service or from a test that has
@@ -27,7 +28,7 @@ type creation struct {
 }
 
 // create is the core of ClientCreate. socket makes the socket.
-func (c *Client) create(given creation, socket func(windowSize uint32) error) error {
+func (c *Client) create(given creation, socket func(windowSize uint32, config *tcp.Config) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.created {
@@ -38,7 +39,7 @@ func (c *Client) create(given creation, socket func(windowSize uint32) error) er
 	if err := c.configure(given); err != nil {
 		return serviceError(clientCreate, err)
 	}
-	if err := socket(c.config.WindowSize); err != nil {
+	if err := socket(c.config.WindowSize, c.config.Socket); err != nil {
 		if !c.as(CreateUnchecked) || !errors.Is(err, nx.NotEnabled) {
 			c.clearLocked()
 			return fail(clientCreate, statusOf(err), err)

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,18 +22,17 @@ func hostile(server []byte) []turnOf {
 		}
 		turn := turnOf{lines: int(part[0]) % 32}
 		for _, segment := range bytes.Split(part[1:], []byte{0xFE}) {
-			text, ended, found := strings.Cut(string(segment), "\xFD")
-			if !found {
-				text, ended, found = strings.Cut(string(segment), "\xFC")
-				ended = verbReset
-			} else {
-				ended = verbClose
+			text, ended := string(segment), ""
+			if i := slices.IndexFunc(segment, func(c byte) bool { return c == 0xFC || c == 0xFD }); i >= 0 {
+				if ended = verbReset; text[i] == 0xFD {
+					ended = verbClose
+				}
+				text = text[:i]
 			}
-			if text != "" {
-				turn.sends = append(turn.sends, text)
-			}
-			if found {
-				turn.sends = append(turn.sends, ended)
+			for _, send := range []string{text, ended} {
+				if send != "" {
+					turn.sends = append(turn.sends, send)
+				}
 			}
 		}
 		turns = append(turns, turn)

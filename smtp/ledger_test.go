@@ -12,6 +12,7 @@ import (
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 	"gonetx/packetpool/nxtest"
+	"gonetx/tcp"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -185,12 +186,12 @@ var differenceTests = map[Difference]func(t *testing.T, config *Config, on bool)
 		// A cut greeting, and a cut reply to the message.
 		turns := friendly(mailLines, "250 hi")
 		turns[0].sends = []string{"220-h", "i\r\n220 there\r\n"}
-		b, err := run(t, options{config: config}, "x", turns...)
+		_, err := run(t, options{config: config}, "x", turns...)
 		assert.Equal(t, on, err != nil, "%v", err)
 
 		turns = friendly(mailLines, "250 hi")
 		turns[5].sends = []string{"250-o", "k\r\n250 ok\r\n"}
-		b, err = run(t, options{config: config}, "x", turns...)
+		b, err := run(t, options{config: config}, "x", turns...)
 		require.NoError(t, err)
 		assert.Equal(t, !on, strings.Contains(b.heard.String(), "QUIT"), "the unfinished 250- mutes")
 	},
@@ -388,7 +389,7 @@ var differenceTests = map[Difference]func(t *testing.T, config *Config, on bool)
 		b := newBench(t, options{config: config}, friendly(mailLines, "250 hi")...)
 		require.ErrorIs(t, b.client.create(creation{pool: b.sendPool}, noSocket), nx.PtrError, "a second create does not crash")
 
-		noTCP := func(uint32) error { return nx.Fail("tcp.SocketCreate", nx.NotEnabled, nil) }
+		noTCP := func(uint32, *tcp.Config) error { return nx.Fail("tcp.SocketCreate", nx.NotEnabled, nil) }
 		c := &Client{Config: config}
 		err := c.create(creation{pool: b.sendPool, clock: b.clock, server: netip.MustParseAddr("1.2.3.4"), port: 25, t: b.script}, noTCP)
 		if on {
@@ -640,4 +641,4 @@ func createWith(t *testing.T, config *Config, who identity, payload uint32, port
 	}, noSocket)
 }
 
-func noSocket(uint32) error { return nil }
+func noSocket(uint32, *tcp.Config) error { return nil }

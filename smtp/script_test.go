@@ -7,12 +7,14 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 	"gonetx/packetpool/nxtest"
+	"gonetx/tcp"
 
 	"github.com/stretchr/testify/require"
 )
@@ -82,8 +84,7 @@ type script struct {
 	from  netip.Addr
 
 	connectError error
-	busy         int                    // packets that the peer does not acknowledge at once
-	handshake    func(sent []byte) bool // takes over the bytes of the client
+	busy         int // packets that the peer does not acknowledge at once
 
 	gap, next time.Duration   // between segments of the server; when the next one comes
 	onReceive func(s *script) // before each receive
@@ -110,7 +111,8 @@ type script struct {
 	held      []packetpool.Packet
 	log       strings.Builder // the dialogue
 	unlogged  string          // the client's unfinished line
-	ends      []string        // "disconnect 500", "abort"
+	ends      []string        // "disconnect 500"
+	aborts    atomic.Int32
 	connects  int
 	maxWait   nx.Wait // the longest wait of a receive that timed out
 }
@@ -133,9 +135,7 @@ func (s *script) source() netip.Addr { return s.from }
 func (s *script) proceed() {
 	for s.at < len(s.turns) && s.lines >= s.turns[s.at].lines {
 		s.lines -= s.turns[s.at].lines
-		for _, segment := range s.turns[s.at].sends {
-			s.queue = append(s.queue, segment)
-		}
+		s.queue = append(s.queue, s.turns[s.at].sends...)
 		s.at++
 	}
 }
@@ -284,7 +284,7 @@ func (s *script) disconnect(wait nx.Wait) {
 	s.closed = true
 }
 
-func (s *script) abort() { s.ends = append(s.ends, "abort") }
+func (s *script) abort() { s.aborts.Add(1) }
 
 func (s *script) remove(wait nx.Wait, onlyEstablished bool) error {
 	s.onlyEstablished = onlyEstablished
@@ -367,7 +367,7 @@ func newBench(t testing.TB, o options, turns ...turnOf) *bench {
 		pool: b.sendPool, clock: clock, recorder: b.events, name: "test",
 		username: o.who.username, password: o.who.password, from: o.who.from, domain: o.who.domain,
 		authType: o.who.auth, server: server, port: 25, t: b.script,
-	}, func(uint32) error { return nil })
+	}, func(uint32, *tcp.Config) error { return nil })
 	require.NoError(t, err)
 	return b
 }

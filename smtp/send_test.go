@@ -140,7 +140,7 @@ func TestContext(t *testing.T) {
 			require.ErrorAs(t, err, &broken)
 			assert.Equal(t, []State{StateGreeting, StateEHLO, StateMail, StateRcpt, StateData, StateMessage}[after], broken.Phase)
 		}
-		assert.Contains(t, b.ends, "abort")
+		assert.EqualValues(t, 1, b.aborts.Load())
 		b.balanced(t)
 		cancel(nil)
 	}

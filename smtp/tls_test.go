@@ -229,15 +229,15 @@ func TestImplicitTLS(t *testing.T) {
 // Who cannot be trusted gets nothing.
 func TestTLSRefuses(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
-	for name, row := range map[string]struct {
+	for name, row := range map[string]*struct {
 		config   Config
-		server   tls.Config
+		server   *tls.Config
 		contains string
 	}{
-		"wrong name":        {Config{RootCAs: ca.pool, ServerName: "other.example.com"}, tls.Config{Certificates: []tls.Certificate{ca.certificate(t, "mail.example.com", "1.2.3.4")}}, "other.example.com"},
-		"wrong address":     {Config{RootCAs: ca.pool}, tls.Config{Certificates: []tls.Certificate{ca.certificate(t, "mail.example.com", "1.2.3.9")}}, "1.2.3.4"},
-		"unknown authority": {Config{RootCAs: other.pool}, tls.Config{Certificates: []tls.Certificate{ca.certificate(t, "x", "1.2.3.4")}}, "unknown authority"},
-		"old version":       {Config{RootCAs: ca.pool}, tls.Config{Certificates: []tls.Certificate{ca.certificate(t, "x", "1.2.3.4")}, MaxVersion: tls.VersionTLS11}, "protocol version"},
+		"wrong name":        {Config{RootCAs: ca.pool, ServerName: "other.example.com"}, &tls.Config{Certificates: []tls.Certificate{ca.certificate(t, "mail.example.com", "1.2.3.4")}}, "other.example.com"},
+		"wrong address":     {Config{RootCAs: ca.pool}, &tls.Config{Certificates: []tls.Certificate{ca.certificate(t, "mail.example.com", "1.2.3.9")}}, "1.2.3.4"},
+		"unknown authority": {Config{RootCAs: other.pool}, &tls.Config{Certificates: []tls.Certificate{ca.certificate(t, "x", "1.2.3.4")}}, "unknown authority"},
+		"old version":       {Config{RootCAs: ca.pool}, &tls.Config{Certificates: []tls.Certificate{ca.certificate(t, "x", "1.2.3.4")}, MaxVersion: tls.VersionTLS11}, "protocol version"},
 	} {
 		row.config.TLS = StartTLS
 		s, b, err := overPipe(t, &row.config, AuthPlain, 4, func(s *lineServer) {
@@ -246,7 +246,7 @@ func TestTLSRefuses(t *testing.T) {
 			s.say("250-hi\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n")
 			s.expect()
 			s.say("220 go\r\n")
-			assert.Error(t, s.tls(&row.server), name)
+			assert.Error(t, s.tls(row.server), name)
 			s.expect()
 		})
 		require.ErrorIs(t, err, AuthenticationError, name)

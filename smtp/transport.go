@@ -49,8 +49,8 @@ type socketTransport struct {
 }
 
 // create makes the socket as nxd_smtp_client_create does.
-func (t *socketTransport) create(windowSize uint32) error {
-	t.windowSize = windowSize
+func (t *socketTransport) create(windowSize uint32, config *tcp.Config) error {
+	t.windowSize, t.socket.Config = windowSize, config
 	err := tcp.SocketCreate(t.inst, &t.socket, "SMTP Client socket",
 		tcp.IPNormal, tcp.FragmentOkay, tcp.IPTimeToLive, windowSize, nil, nil)
 	t.created = err == nil
@@ -59,7 +59,7 @@ func (t *socketTransport) create(windowSize uint32) error {
 
 func (t *socketTransport) connect(ctx context.Context, server netip.AddrPort, wait nx.Wait) error {
 	if !t.created { // CreateUnchecked: TCP may have been enabled since
-		if err := t.create(t.windowSize); err != nil {
+		if err := t.create(t.windowSize, t.socket.Config); err != nil {
 			return err
 		}
 	}
