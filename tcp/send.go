@@ -157,13 +157,17 @@ func (c *connection) room(length uint32) uint32 {
 }
 
 // transmit gives the first n bytes of a message to gVisor. All of it goes in the
-// packet itself; a part goes in a new packet of the same pool, and is taken off
-// the message. It is called and returns with the protocol's lock held.
+// packet itself; of a part one segment goes, in a new packet of the same pool,
+// and is taken off the message. It is called and returns with the protocol's
+// lock held.
 func (p *protocol) transmit(s *Socket, c *connection, packet packetpool.Packet, left, n uint32, wait nx.Wait) (whole bool, _ nx.Status, _ error) {
+	mss := max(c.sender.mss, 1)
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	part := packet
 	if whole = n == left; !whole {
+		// Not more: a pool that holds the message and one segment is enough.
+		n = min(n, mss)
 		var err error
 		if part, err = packetpool.Split(packet, n, headroomFor(s.local.Is4()), wait); err != nil {
 			return false, statusOf(err), err

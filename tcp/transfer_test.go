@@ -1,0 +1,86 @@
+package tcp_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"gonetx/ip/link/ram"
+	"gonetx/packetpool"
+	"gonetx/packetpool/nx"
+	"gonetx/packetpool/nxtest"
+	"gonetx/tcp"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A transfer is whole, whatever the window, the pools and the sizes of the
+// messages are.
+func TestTransfer(t *testing.T) {
+	for _, row := range []struct {
+		name             string
+		window           uint32
+		payload, packets uint32
+		message          int
+		bytes            int
+	}{
+		{"plain", 8192, 1536, 64, 1000, 1 << 20},
+		{"large messages", 65535, 1536, 64, 4000, 1 << 20},
+		{"one MSS", 1460, 1536, 64, 1460, 1 << 18},
+		{"window 100", 100, 1536, 64, 300, 20_000},
+		{"chained packets", 4000, 128, 64, 500, 1 << 17},
+		{"the guide's pool", 1460, 128, 10, 200, 1 << 14},
+	} {
+		families(t, func(t *testing.T, family string) {
+			t.Run(row.name, func(t *testing.T) {
+				config := hostConfig{payload: row.payload, packets: row.packets}
+				a, b := pairOn(t, ram.NewNetwork(ram.Config{}), config, config)
+				client, server := establishedWith(t, a, b, family, row.window, row.window, nil)
+				data := make([]byte, row.bytes)
+				_, _ = rand.NewChaCha8([32]byte{1}).Read(data)
+				done := make(chan error, 1)
+				// A program that sends out of the pool that acknowledgements come into may
+				// stop itself, here as with NetX Duo.
+				pool := nxtest.NewPool(t, 800, 9)
+				go func() { done <- sendAll(pool, client, data, row.message) }()
+				sum := sha256.New()
+				for left := row.bytes; left > 0; {
+					packet, err := tcp.SocketReceive(server, 2000)
+					require.NoError(t, err, "%d bytes are missing", left)
+					got := contents(t, packet)
+					require.LessOrEqual(t, len(got), row.bytes)
+					sum.Write(got)
+					left -= len(got)
+				}
+				require.NoError(t, <-done)
+				want := sha256.Sum256(data)
+				assert.Equal(t, want[:], sum.Sum(nil))
+			})
+		})
+	}
+}
+
+func sendAll(pool *packetpool.Pool, s *tcp.Socket, data []byte, size int) error {
+	for r := bytes.NewReader(data); ; {
+		piece := make([]byte, size)
+		n, err := r.Read(piece)
+		if err == io.EOF {
+			return nil
+		}
+		packet, err := packetpool.Allocate(pool, packetpool.TCPPacket, 1000)
+		if err != nil {
+			return err
+		}
+		if err := packetpool.DataAppend(packet, piece[:n], pool, 1000); err != nil {
+			return err
+		}
+		if err := tcp.SocketSend(s, packet, nx.WaitForever); err != nil {
+			_ = packetpool.Release(packet)
+			return fmt.Errorf("%d bytes left: %w", r.Len()+n, err)
+		}
+	}
+}
