@@ -28,11 +28,11 @@ func ServerSocketAccept(socket *Socket, wait nx.Wait) error {
 	if p == nil {
 		return nx.Fail(service, nx.PtrError, nil)
 	}
-	status, cause := p.accept(socket, p.inst.WaitOption(wait))
+	status, cause := p.accept(socket, p.inst.WaitOption(wait), nil)
 	return nx.Fail(service, status, cause)
 }
 
-func (p *protocol) accept(s *Socket, wait nx.Wait) (nx.Status, error) {
+func (p *protocol) accept(s *Socket, wait nx.Wait, in *interrupt) (nx.Status, error) {
 	s.control.Lock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,7 +68,7 @@ func (p *protocol) accept(s *Socket, wait nx.Wait) (nx.Status, error) {
 	if s.state != SynReceived {
 		return s.connectOutcome(s.conn)
 	}
-	status, cause := p.suspend(&s.connecting, s, wait, func() (nx.Status, error) {
+	status, cause := p.suspend(&s.connecting, s, wait, in, func() (nx.Status, error) {
 		return nx.NotConnected, ErrTimedOut
 	})
 	if status != nx.Success {
@@ -156,13 +156,7 @@ func (p *protocol) unaccept(s *Socket) nx.Status {
 	s.disconnecting.flush(nx.DisconnectFailed, ErrDisconnected)
 	s.receiving.flush(nx.NotConnected, ErrDisconnected)
 	s.transmitting.flush(nx.NotConnected, ErrDisconnected)
-	if !s.bound {
-		for _, l := range p.listens {
-			if l.socket == s {
-				l.socket = nil
-			}
-		}
-	}
+	p.stopListening(s)
 	c := s.conn
 	s.conn = nil
 	s.set(Closed, nil)

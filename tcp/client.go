@@ -39,11 +39,11 @@ func ClientSocketConnect(socket *Socket, server netip.Addr, serverPort uint, wai
 	case serverPort > MaxPort:
 		return nx.Fail(service, nx.InvalidPort, nil)
 	}
-	status, cause := p.connect(socket, netip.AddrPortFrom(server, uint16(serverPort)), p.inst.WaitOption(wait))
+	status, cause := p.connect(socket, netip.AddrPortFrom(server, uint16(serverPort)), p.inst.WaitOption(wait), nil)
 	return nx.Fail(service, status, cause)
 }
 
-func (p *protocol) connect(s *Socket, server netip.AddrPort, wait nx.Wait) (nx.Status, error) {
+func (p *protocol) connect(s *Socket, server netip.AddrPort, wait nx.Wait, in *interrupt) (nx.Status, error) {
 	s.control.Lock()
 	c, status, cause := p.startConnect(s, server)
 	if status != nx.Success {
@@ -65,15 +65,16 @@ func (p *protocol) connect(s *Socket, server netip.AddrPort, wait nx.Wait) (nx.S
 	if s.conn != c || s.state != SynSent {
 		return s.connectOutcome(c) // it has been faster
 	}
-	status, cause = p.suspend(&s.connecting, s, wait, func() (nx.Status, error) {
-		// _nx_tcp_connect_cleanup: no RST, the attempt is forgotten.
-		if s.conn == c && s.state == SynSent {
-			s.finish()
-			s.set(Closed, ErrTimedOut)
-		}
+	status, cause = p.suspend(&s.connecting, s, wait, in, func() (nx.Status, error) {
 		return nx.NotConnected, ErrTimedOut
 	})
 	if status != nx.Success {
+		// _nx_tcp_connect_cleanup: no RST, the attempt is forgotten.
+		if s.conn == c && s.state == SynSent {
+			s.quiet = c.flow
+			s.finish()
+			s.set(Closed, cause)
+		}
 		cause = p.settleFailure(s, c, cause)
 	}
 	return status, cause
@@ -145,7 +146,7 @@ func (p *protocol) startConnect(s *Socket, server netip.AddrPort) (*connection, 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.local, s.peer = route.Source, server
-	s.counters, s.client = socketCounters{}, true
+	s.counters, s.client, s.quiet = socketCounters{}, true, flow{}
 	c := s.newConnection(flow{netip.AddrPortFrom(route.Source, s.port), server})
 	if d := s.patience(); d > 0 {
 		s.giveUp = p.clock.AfterFunc(d, func() { s.giveUpOn(c) })

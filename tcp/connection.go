@@ -40,7 +40,7 @@ type connection struct {
 // newConnection makes the connection of a socket and lets the gate know it.
 // The caller holds the protocol's lock.
 func (s *Socket) newConnection(f flow) *connection {
-	c := &connection{p: s.protocol.Load(), flow: f, socket: s}
+	c := &connection{p: s.p, flow: f, socket: s}
 	window, mss := c.p.inst.ReceiveLimit(f.local.Addr().Is6())
 	c.receiver.size = min(s.window, window)
 	c.receiver.mss = mss

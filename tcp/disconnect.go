@@ -34,6 +34,9 @@ func (p *protocol) disconnect(s *Socket, wait nx.Wait) (nx.Status, error) {
 	state, c := s.refresh(), s.conn
 	switch {
 	case state == SynSent || state == SynReceived:
+		if c != nil && state == SynSent {
+			s.quiet = c.flow
+		}
 		s.finish()
 		s.set(s.ended(), ErrDisconnected)
 		s.connecting.flush(nx.NotConnected, ErrDisconnected)
@@ -85,7 +88,7 @@ func (p *protocol) disconnect(s *Socket, wait nx.Wait) (nx.Status, error) {
 		status, cause = nx.DisconnectFailed, c.cause
 	case c.over, s.state == TimedWait:
 	default:
-		status, cause = p.suspend(&s.disconnecting, s, wait, func() (nx.Status, error) {
+		status, cause = p.suspend(&s.disconnecting, s, wait, nil, func() (nx.Status, error) {
 			return nx.DisconnectFailed, ErrTimedOut
 		})
 	}
@@ -128,4 +131,29 @@ func (p *protocol) cut(s *Socket, c *connection, reset bool, disconnecting nx.St
 	s.transmitting.flush(nx.NotConnected, ErrDisconnected)
 	s.connecting.flush(nx.NotConnected, ErrDisconnected)
 	s.disconnecting.flush(disconnecting, ErrDisconnected)
+}
+
+// closeWrite sends the FIN and leaves it at that.
+func (p *protocol) closeWrite(s *Socket) (nx.Status, error) {
+	s.control.Lock()
+	defer s.control.Unlock()
+	p.mu.Lock()
+	state, c := s.refresh(), s.conn
+	if !state.exchanges() {
+		defer p.mu.Unlock()
+		return nx.NotConnected, s.cause()
+	}
+	if state == Established {
+		s.set(FinWait1, nil)
+	} else {
+		s.set(LastAck, nil)
+	}
+	p.mu.Unlock()
+	s.sending.Lock()
+	err := c.endpoint.shutdown()
+	s.sending.Unlock()
+	if err != nil {
+		return nx.NotConnected, err
+	}
+	return nx.Success, nil
 }

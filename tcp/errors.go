@@ -18,5 +18,6 @@ var (
 var (
 	errNeverConnected = errors.New("the socket is not connected")
 	errOtherWaits     = errors.New("another caller waits in accept already")
+	errLingers        = errors.New("its last connection is still being closed")
 	errEnded          = errors.New("its connection has ended: unaccept and relisten come first")
 )

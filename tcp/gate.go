@@ -24,6 +24,9 @@ func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 	if c := p.connections[f]; c != nil {
 		return c.segmentIn(seg)
 	}
+	if p.isQuiet(f) {
+		return false
+	}
 	flags := seg.TCP.Flags()
 	switch {
 	case flags.Contains(header.TCPFlagRst):
@@ -34,6 +37,22 @@ func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 		p.counters.ReceivePacketsDropped++
 	}
 	return true // nobody has it: gVisor answers with a RST
+}
+
+// isQuiet tells that a socket has given up this connection and still has the
+// port: NetX Duo finds the socket, which is CLOSED, and does nothing.
+func (p *protocol) isQuiet(f flow) bool {
+	e := p.ports[f.local.Port()]
+	if e == nil {
+		return false
+	}
+	for _, s := range e.sockets {
+		if s.quiet == f && s.state == Closed {
+			p.counters.ReceivePacketsDropped++
+			return true
+		}
+	}
+	return false
 }
 
 // SegmentOut implements ip.Transport.
@@ -72,7 +91,11 @@ func (c *connection) segmentIn(seg *ip.Segment) bool {
 	if c.request != nil {
 		return false // its SYN is not answered yet: nobody knows of the connection
 	}
-	if !r.started {
+	if !r.started { // SYN_SENT
+		if flags.Contains(header.TCPFlagRst) && flags.Contains(header.TCPFlagAck) && h.AckNumber() == t.initial+1 {
+			c.reset = true
+			c.noteCause(ErrRefused)
+		}
 		return true
 	}
 	from, length := h.SequenceNumber(), uint32(seg.Payload)

@@ -105,7 +105,7 @@ func (p *protocol) dropRequest(f flow) bool {
 // offer gives a connection request to a listening socket: it is bound from here
 // on. accept answers it.
 func (s *Socket) offer(syn *synPacket) {
-	p := s.protocol.Load()
+	p := s.p
 	p.attach(s, syn.flow.local.Port())
 	s.local, s.peer = syn.flow.local.Addr(), syn.flow.remote
 	if told := mssOf(header.TCP(syn.tcp)); told != 0 {
@@ -148,6 +148,16 @@ func ServerSocketListen(inst *ip.Instance, port uint, socket *Socket, listenQueu
 	}
 	socket.toListen(uint16(port))
 	return nil
+}
+
+// stopListening takes a socket from its listen request, if it has no SYN yet.
+// The request stays.
+func (p *protocol) stopListening(s *Socket) {
+	for _, l := range p.listens {
+		if l.socket == s {
+			l.socket = nil
+		}
+	}
 }
 
 // listenChecks are the checks of the error-checking front end of listen and

@@ -32,7 +32,7 @@ func (p *protocol) detach(s *Socket, inherit bool) {
 	if !s.bound {
 		return
 	}
-	s.bound = false
+	s.bound, s.quiet = false, flow{}
 	e := p.ports[s.port]
 	for i, other := range e.sockets {
 		if other == s {

@@ -26,6 +26,7 @@ type protocol struct {
 	// is written by create only.
 	mu          sync.Mutex
 	sockets     map[*Socket]struct{} // created
+	lingering   map[*Socket]struct{} // deleted, with a connection that is being closed
 	ports       map[uint16]*port
 	listens     map[uint16]*listenRequest
 	connections map[flow]*connection
@@ -46,6 +47,7 @@ func Enable(inst *ip.Instance) error {
 	p := &protocol{
 		inst: inst, clock: inst.Clock(), recorder: inst.Recorder(),
 		sockets:     make(map[*Socket]struct{}),
+		lingering:   make(map[*Socket]struct{}),
 		ports:       make(map[uint16]*port),
 		listens:     make(map[uint16]*listenRequest),
 		connections: make(map[flow]*connection),
@@ -97,7 +99,14 @@ func (p *protocol) Close() {
 		l.flush()
 		delete(p.listens, port)
 	}
+	var left []*Socket
+	for s := range p.lingering {
+		left = append(left, s)
+	}
 	p.mu.Unlock()
+	for _, s := range left {
+		s.endLinger(true)
+	}
 	p.handshakes.Wait()
 }
 

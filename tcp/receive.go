@@ -63,7 +63,7 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, s
 		case wait == nx.NoWait:
 			return packet, nx.NoPacket, nil
 		}
-		if status, cause = p.suspend(&s.receiving, s, wait, func() (nx.Status, error) {
+		if status, cause = p.suspend(&s.receiving, s, wait, nil, func() (nx.Status, error) {
 			if s.state != Established {
 				return nx.NotConnected, s.cause()
 			}

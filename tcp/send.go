@@ -55,7 +55,7 @@ func SocketSend(socket *Socket, packet packetpool.Packet, wait nx.Wait) error {
 	if out.Length == 0 {
 		return nx.Fail(service, nx.InvalidPacket, nil)
 	}
-	status, cause := p.send(socket, packet, p.inst.WaitOption(wait))
+	status, cause := p.send(socket, packet, p.inst.WaitOption(wait), nil)
 	return nx.Fail(service, status, cause)
 }
 
@@ -67,7 +67,7 @@ func (p *protocol) countInvalid() {
 
 // whyNot is why a socket has no connection.
 func (s *Socket) whyNot() error {
-	p := s.protocol.Load()
+	p := s.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.conn != nil && s.conn.cause != nil {
@@ -76,7 +76,7 @@ func (s *Socket) whyNot() error {
 	return errNeverConnected
 }
 
-func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait) (nx.Status, error) {
+func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait, in *interrupt) (nx.Status, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !s.bound {
@@ -117,7 +117,7 @@ func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait) (nx.S
 			return nx.TxQueueDepth, nil
 		}
 		c.probe()
-		if status, cause := p.suspend(&s.transmitting, s, wait, full); status != nx.Success {
+		if status, cause := p.suspend(&s.transmitting, s, wait, in, full); status != nx.Success {
 			return status, cause
 		}
 	}

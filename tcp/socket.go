@@ -21,6 +21,7 @@ type Socket struct {
 	protocol atomic.Pointer[protocol] // nil: not created
 
 	// Written by SocketCreate before it publishes protocol.
+	p              *protocol
 	name           string
 	config         Config
 	typeOfService  uint8
@@ -40,17 +41,19 @@ type Socket struct {
 
 	// Guarded by the protocol's lock.
 
-	state  State
-	client bool // false from listen or relisten until unaccept
-	port   uint16
-	bound  bool       // in the port table
-	binder *suspended // its own wait in bind
+	state   State
+	client  bool // false from listen or relisten until unaccept
+	lingers bool // deleted, while gVisor closes its connection; see linger
+	port    uint16
+	bound   bool       // in the port table
+	binder  *suspended // its own wait in bind
 
 	conn  *connection // the present connection, or the one that ended last
 	last  lastInfo    // of the connection that ended
 	mss   uint32      // nx_tcp_socket_mss_set; 0: none
 	peer  netip.AddrPort
 	local netip.Addr
+	quiet flow // of a handshake that was given up: what still comes for it gets no answer
 
 	connecting    suspensions // in connect or accept
 	receiving     suspensions
@@ -116,8 +119,11 @@ func SocketCreate(inst *ip.Instance, socket *Socket, name string, typeOfService,
 	if socket.protocol.Load() != nil {
 		return nx.Fail(service, nx.PtrError, nil) // by another goroutine, just now
 	}
+	if socket.lingers {
+		return nx.Fail(service, nx.PtrError, errLingers)
+	}
 	socket.clear()
-	socket.name, socket.config = name, config
+	socket.p, socket.name, socket.config = p, name, config
 	socket.typeOfService, socket.fragment = uint8(typeOfService>>16), fragment
 	// NetX Duo shifts the value into the header's field: its low byte counts.
 	socket.timeToLive = uint8(timeToLive)
@@ -137,7 +143,7 @@ func SocketCreate(inst *ip.Instance, socket *Socket, name string, typeOfService,
 // clear zeroes what an earlier life of the block has left.
 func (s *Socket) clear() {
 	s.state, s.client, s.port, s.bound, s.binder = 0, false, 0, false, nil
-	s.conn, s.last = nil, lastInfo{}
+	s.conn, s.last, s.quiet = nil, lastInfo{}, flow{}
 	s.mss, s.peerMSS, s.peer, s.local = 0, 0, netip.AddrPort{}, netip.Addr{}
 	s.connecting, s.receiving, s.transmitting, s.disconnecting = nil, nil, nil, nil
 	s.vlan, s.notify, s.counters = 0, notifications{}, socketCounters{}

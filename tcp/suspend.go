@@ -50,15 +50,60 @@ func (l *suspensions) flush(status nx.Status, cause error) {
 // suspend puts the caller on a list until somebody resumes it or its wait runs
 // out; expired tells the status then. It is called and returns with the
 // protocol's lock held, and gives it up while it waits, as NetX Duo does with
-// the mutex of the instance.
-func (p *protocol) suspend(l *suspensions, s *Socket, wait nx.Wait, expired func() (nx.Status, error)) (nx.Status, error) {
+// the mutex of the instance. An interrupt, which may be nil, ends the wait too.
+func (p *protocol) suspend(l *suspensions, s *Socket, wait nx.Wait, in *interrupt, expired func() (nx.Status, error)) (nx.Status, error) {
+	if in != nil && in.why != nil {
+		return nx.WaitAborted, in.why
+	}
 	w := &suspended{Suspension: nx.NewSuspension(p.clock), socket: s}
 	*l = append(*l, w)
+	if in != nil {
+		in.waiting = append(in.waiting, interruptible{l, w})
+	}
 	p.mu.Unlock()
 	served := w.Await(wait)
 	p.mu.Lock()
+	if in != nil {
+		in.remove(w)
+	}
 	if !served && l.remove(w) {
 		w.status, w.cause = expired()
 	}
 	return w.status, w.cause
+}
+
+// interrupt ends waits for another reason than time: what tx_thread_wait_abort
+// is in ThreadX. The bridge to net.Conn needs it for deadlines and Close. It is
+// guarded by the protocol's lock.
+type interrupt struct {
+	why     error // nil: nothing is interrupted
+	waiting []interruptible
+}
+
+type interruptible struct {
+	list *suspensions
+	w    *suspended
+}
+
+func (in *interrupt) remove(w *suspended) {
+	for i := range in.waiting {
+		if in.waiting[i].w == w {
+			in.waiting = append(in.waiting[:i], in.waiting[i+1:]...)
+			return
+		}
+	}
+}
+
+// set interrupts the waits that are and those to come; nil ends that.
+func (in *interrupt) set(why error) {
+	in.why = why
+	if why == nil {
+		return
+	}
+	for _, i := range in.waiting {
+		if i.list.remove(i.w) {
+			i.w.status, i.w.cause = nx.WaitAborted, why
+			i.w.Resume()
+		}
+	}
 }

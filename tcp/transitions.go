@@ -16,25 +16,24 @@ func (s *Socket) set(to State, cause error) {
 		return
 	}
 	s.state = to
-	p := s.protocol.Load()
-	if p == nil || p.recorder == nil {
+	if s.p.recorder == nil {
 		return
 	}
 	e := nx.SocketEvent{
-		Instance: p.inst.Name(), Socket: s.name,
+		Instance: s.p.inst.Name(), Socket: s.name,
 		Local: netip.AddrPortFrom(s.local, s.port), Remote: s.peer,
 		From: from.String(), To: to.String(),
 	}
 	if cause != nil {
 		e.Cause = cause.Error()
 	}
-	p.recorder.Record(e)
+	s.p.recorder.Record(e)
 }
 
 // post runs a callback of the program's on the instance's callback goroutine.
 func (s *Socket) post(callback func(*Socket)) {
 	if callback != nil {
-		s.protocol.Load().inst.Post(func() { callback(s) })
+		s.p.inst.Post(func() { callback(s) })
 	}
 }
 
@@ -91,7 +90,7 @@ func (s *Socket) established() {
 
 // peerClosed is _nx_tcp_socket_state_established.c: the peer's FIN is in.
 func (s *Socket) peerClosed() {
-	s.protocol.Load().counters.Disconnections++
+	s.p.counters.Disconnections++
 	s.set(CloseWait, ErrPeerClosed)
 	s.conn.noteCause(ErrPeerClosed)
 	// Data that came before the FIN is read first: who waits reads, and finds the
@@ -110,6 +109,7 @@ func (s *Socket) timedWait() {
 	s.post(s.disconnectDone)
 	s.post(s.notify.timedWait)
 	s.post(s.notify.disconnectComplete)
+	s.lingered()
 }
 
 // closed is that gVisor's endpoint has ended.
@@ -125,6 +125,7 @@ func (s *Socket) closed() {
 		s.wakeReceivers(ErrDisconnected)
 		s.disconnecting.flush(nx.Success, nil)
 		s.post(s.notify.disconnectComplete)
+		s.lingered()
 	default:
 		s.reset(nil)
 	}
@@ -163,6 +164,7 @@ func (s *Socket) reset(cause error) {
 		s.post(s.disconnectDone)
 	}
 	s.post(s.notify.disconnectComplete)
+	s.lingered()
 }
 
 // finish is _nx_tcp_socket_block_cleanup and the flush of the transmit queue:

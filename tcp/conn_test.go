@@ -1,0 +1,79 @@
+package tcp_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"gonetx/ip/link/ram"
+	"gonetx/packetpool/nx"
+	"gonetx/tcp"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/nettest"
+)
+
+// The bridge keeps the contract of net.Conn.
+func TestConn(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+			config := hostConfig{payload: 1536, packets: 256}
+			a, b := pairOn(t, ram.NewNetwork(ram.Config{}), config, config)
+			listener, err := tcp.Listen(&b.inst, port, nil)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			accepted := make(chan net.Conn)
+			go func() {
+				c, err := listener.Accept()
+				assert.NoError(t, err)
+				accepted <- c
+			}()
+			c1, err = tcp.Dial(t.Context(), &a.inst, net.JoinHostPort(b.addr[family].String(), fmt.Sprint(port)), nil)
+			c2 = <-accepted
+			return c1, c2, func() {
+				_ = c1.Close()
+				_ = c2.Close()
+				assert.NoError(t, listener.Close())
+			}, err
+		})
+	})
+}
+
+func TestHTTPOverTheBridge(t *testing.T) {
+	a, b := pair(t)
+	listener, err := tcp.Listen(&b.inst, 80, nil)
+	require.NoError(t, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "you asked for %s", r.URL.Path)
+	})}
+	served := make(chan error)
+	go func() { served <- server.Serve(listener) }()
+
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return tcp.Dial(ctx, &a.inst, address, nil)
+		},
+	}}
+	response, err := client.Get("http://1.2.3.5:80/index.html")
+	require.NoError(t, err)
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, "you asked for /index.html", string(body))
+
+	client.CloseIdleConnections()
+	require.NoError(t, server.Close())
+	assert.ErrorIs(t, <-served, http.ErrServerClosed)
+}
+
+func TestDialRefused(t *testing.T) {
+	a, _ := pair(t)
+	_, err := tcp.Dial(t.Context(), &a.inst, "1.2.3.5:9", nil)
+	require.ErrorIs(t, err, nx.NotConnected)
+	assert.ErrorIs(t, err, tcp.ErrRefused)
+}
