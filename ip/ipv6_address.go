@@ -43,37 +43,40 @@ const linkLocalPrefix = 10
 //
 // Source: nxde_ipv6_address_set.c, nxd_ipv6_address_set.c.
 func IPv6AddressSet(inst *Instance, interfaceIndex uint, address netip.Addr, prefixLength uint32) (addressIndex uint, err error) {
-	const service = "ip.IPv6AddressSet"
-	address = address.WithZone("")
-	if !inst.isCreated() {
-		return 0, nx.Fail(service, nx.PtrError, nil)
-	}
-	if address.IsValid() && prefixLength != linkLocalPrefix && !isIPv6(address) {
-		return 0, nx.Fail(service, nx.IPAddressError, nil)
-	}
-	if status := inst.checkInterface(interfaceIndex); status != nx.Success {
-		return 0, nx.Fail(service, status, nil)
-	}
-	if address.IsValid() && !isUnicast(address) {
-		return 0, nx.Fail(service, nx.IPAddressError, nil)
-	}
-	index, status := inst.ipv6AddressSet(address, prefixLength)
-	return index, nx.Fail(service, status, nil)
+	index, status := checkIPv6AddressSet(inst, interfaceIndex, address, prefixLength)
+	return index, nx.Fail("ip.IPv6AddressSet", status, nil)
 }
 
 // IPv6GlobalAddressSet adds an IPv6 address to interface 0: the macro
 // nxd_ipv6_global_address_set. See [IPv6AddressSet].
 func IPv6GlobalAddressSet(inst *Instance, address netip.Addr, prefixLength uint32) error {
-	_, err := IPv6AddressSet(inst, 0, address, prefixLength)
-	return err
+	_, status := checkIPv6AddressSet(inst, 0, address, prefixLength)
+	return nx.Fail("ip.IPv6GlobalAddressSet", status, nil)
 }
 
 // IPv6LinklocalAddressSet adds a link-local address to interface 0, the zero
 // Addr standing for the one made of the hardware address: the macro
 // nxd_ipv6_linklocal_address_set. See [IPv6AddressSet].
 func IPv6LinklocalAddressSet(inst *Instance, address netip.Addr) error {
-	_, err := IPv6AddressSet(inst, 0, address, linkLocalPrefix)
-	return err
+	_, status := checkIPv6AddressSet(inst, 0, address, linkLocalPrefix)
+	return nx.Fail("ip.IPv6LinklocalAddressSet", status, nil)
+}
+
+func checkIPv6AddressSet(inst *Instance, interfaceIndex uint, address netip.Addr, prefixLength uint32) (uint, nx.Status) {
+	address = address.WithZone("")
+	if !inst.isCreated() {
+		return 0, nx.PtrError
+	}
+	if address.IsValid() && prefixLength != linkLocalPrefix && !isIPv6(address) {
+		return 0, nx.IPAddressError
+	}
+	if status := inst.checkInterface(interfaceIndex); status != nx.Success {
+		return 0, status
+	}
+	if address.IsValid() && !isUnicast(address) {
+		return 0, nx.IPAddressError
+	}
+	return inst.ipv6AddressSet(address, prefixLength)
 }
 
 // isUnicast is IPV6_ADDRESS_UNICAST of nx_ipv6_util.c.
