@@ -100,15 +100,18 @@ func (e stackError) Error() string { return e.err.String() }
 // far as gVisor needs them: to take what is addressed to them, and to send from
 // them.
 func (inst *Instance) addAddress(a netip.Addr, prefix int) {
-	protocol := header.IPv6ProtocolNumber
-	if a.Is4() {
-		protocol = header.IPv4ProtocolNumber
-	}
 	err := inst.stack.AddProtocolAddress(nic, tcpip.ProtocolAddress{
-		Protocol:          protocol,
+		Protocol:          protocolOf(a),
 		AddressWithPrefix: tcpip.AddressWithPrefix{Address: toStack(a), PrefixLen: prefix},
 	}, stack.AddressProperties{})
 	inst.warn(err, "add", a)
+}
+
+func protocolOf(a netip.Addr) tcpip.NetworkProtocolNumber {
+	if a.Is4() {
+		return header.IPv4ProtocolNumber
+	}
+	return header.IPv6ProtocolNumber
 }
 
 func (inst *Instance) removeAddress(a netip.Addr) {

@@ -1,6 +1,7 @@
 package ip
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 
@@ -11,9 +12,9 @@ import (
 )
 
 // This file is what an instance does with ICMP messages that come in:
-// _nx_icmpv4_packet_process and _nx_icmpv6_packet_process. Echo requests and
-// neighbor solicitations are answered by the gVisor stack, replies end here, and
-// errors go up in any case, because they tell TCP why a connection fails.
+// _nx_icmpv4_packet_process and _nx_icmpv6_packet_process. Echo messages end
+// here; neighbor solicitations are answered by the gVisor stack; errors go up in
+// any case, because they tell TCP why a connection fails.
 
 // icmp handles an ICMPv4 message. It answers the reason to drop it for, or
 // nothing.
@@ -32,7 +33,7 @@ func (g *gate) icmp(s *settings, d *datagram) string {
 	case b[0] == icmpEchoReply:
 		g.echoReply(d, binary.BigEndian.Uint16(b[6:]))
 	case b[0] == icmpEcho:
-		g.up(d)
+		g.echoRequest(d, icmpEchoReply)
 	default:
 		g.unhandledICMP(d, isError)
 	}
@@ -56,7 +57,7 @@ func (g *gate) icmpv6(s *settings, d *datagram) string {
 	case b[0] == icmpv6EchoReply:
 		g.echoReply(d, binary.BigEndian.Uint16(b[6:]))
 	case b[0] == icmpv6Echo:
-		g.up(d)
+		g.echoRequest(d, icmpv6EchoReply)
 	case b[0] == icmpv6NeighborSolicitation, b[0] == icmpv6NeighborAdvertisement:
 		g.neighbor(s, d, b[0] == icmpv6NeighborSolicitation)
 	default:
@@ -77,6 +78,25 @@ func (g *gate) unhandledICMP(d *datagram, isError bool) {
 		return
 	}
 	g.inst.note(nx.Received, dropUnhandledICMP, d.pkt.Size(), headOf(d.pkt))
+}
+
+// echoRequest answers a request with its own bytes (_nx_icmpv4_process_echo_request,
+// _nx_icmpv6_process_echo_request). The answer comes from the address that the
+// request went to, or from one of the instance's if that was a group's.
+func (g *gate) echoRequest(d *datagram, reply uint8) {
+	source := d.destination
+	if word, ok := wordOf(source); source.IsMulticast() || ok && g.inst.settings.Load().isBroadcast(word) {
+		route, status, _ := g.inst.routeFind(d.source)
+		if status != nx.Success {
+			g.inst.note(nx.Sent, dropNoRoute, d.pkt.Size(), headOf(d.pkt))
+			return
+		}
+		source = route.Source
+	}
+	b, _ := d.bytes(d.offset, d.payload())
+	message := bytes.Clone(b[:d.payload()])
+	message[0], message[1], message[2], message[3] = reply, 0, 0, 0
+	g.inst.sendICMP(source, d.source, message)
 }
 
 // echoReply gives a reply to the ping that waits for it. Only the sequence

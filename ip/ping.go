@@ -163,13 +163,15 @@ func (inst *Instance) sourceOf(destination netip.Addr, index uint) (netip.Addr, 
 // ping is _nx_icmp_interface_ping and _nx_icmp_interface_ping6.
 func (inst *Instance) ping(service string, source, destination netip.Addr, data []byte, wait nx.Wait) (packetpool.Packet, error) {
 	wait = inst.WaitOption(wait)
-	message, err := inst.echoMessage(destination, data, wait)
+	request, err := inst.echoRequest(destination, data, wait)
 	if err != nil {
 		return packetpool.Packet{}, nx.Fail(service, statusOf(err), err)
 	}
 	inst.counters.pingsSent.Add(1)
 
 	p := inst.pings.add(inst.clock, wait != nx.NoWait)
+	message := flatten(request, icmpHeaderSize)
+	_ = packetpool.TransmitRelease(request) // the pool may have been deleted
 	inst.sendEcho(source, destination, p.sequence, message)
 	if wait == nx.NoWait {
 		return packetpool.Packet{}, nx.Fail(service, nx.NoResponse, nil)
@@ -182,27 +184,24 @@ func (inst *Instance) ping(service string, source, destination netip.Addr, data 
 	return packetpool.Packet{}, nx.Fail(service, nx.NoResponse, nil)
 }
 
-// echoMessage holds the request in packets of the default pool, as long as it
-// takes to send it.
-func (inst *Instance) echoMessage(destination netip.Addr, data []byte, wait nx.Wait) ([]byte, error) {
+// echoRequest makes the request's packet.
+func (inst *Instance) echoRequest(destination netip.Addr, data []byte, wait nx.Wait) (packetpool.Packet, error) {
 	room := packetpool.IPv4ICMPPacket + icmpHeaderSize
 	if destination.Is6() {
 		room = packetpool.IPv6ICMPPacket + icmpHeaderSize
 	}
 	request, err := packetpool.Allocate(inst.pool, room, wait)
-	if err != nil {
-		return nil, err
+	if err != nil || len(data) == 0 {
+		return request, err
 	}
-	defer packetpool.TransmitRelease(request)
-	if len(data) > 0 {
-		if err := packetpool.DataAppend(request, data, inst.pool, wait); err != nil {
-			if destination.Is6() {
-				return nil, nx.Fail("", nx.Overflow, err)
-			}
-			return nil, err
+	if err := packetpool.DataAppend(request, data, inst.pool, wait); err != nil {
+		_ = packetpool.Release(request) // the pool may have been deleted
+		if destination.Is6() {
+			err = nx.Fail("", nx.Overflow, err)
 		}
+		return packetpool.Packet{}, err
 	}
-	return flatten(request, icmpHeaderSize), nil
+	return request, nil
 }
 
 // add enters a ping with the next sequence number. One that nobody waits for is

@@ -162,18 +162,26 @@ const icmpHeaderSize = 8
 // of the data (RFC 792, RFC 4443 section 4.1). The identifier is the lower half
 // of the source address.
 func (inst *Instance) sendEcho(source, destination netip.Addr, sequence uint16, message []byte) {
-	o := outgoing{source: source, destination: destination, payload: message}
 	low := source.AsSlice()
 	copy(message[4:6], low[len(low)-2:])
 	binary.BigEndian.PutUint16(message[6:], sequence)
+	message[0] = icmpEcho
+	if destination.Is6() {
+		message[0] = icmpv6Echo
+	}
+	inst.sendICMP(source, destination, message)
+}
+
+// sendICMP sends an ICMP message whose checksum is zero yet.
+func (inst *Instance) sendICMP(source, destination netip.Addr, message []byte) {
+	o := outgoing{source: source, destination: destination, payload: message}
 	if destination.Is4() {
 		o.protocol, o.timeToLive = protocolICMP, defaultTimeToLive
-		message[0] = icmpEcho
 		binary.BigEndian.PutUint16(message[2:], ^checksum.Checksum(message, 0))
 	} else {
 		o.protocol, o.timeToLive = protocolICMPv6, defaultHopLimit
-		message[0] = icmpv6Echo
-		sumICMPv6(&o)
+		sum := header.PseudoHeaderChecksum(header.ICMPv6ProtocolNumber, toStack(source), toStack(destination), uint16(len(message)))
+		binary.BigEndian.PutUint16(message[2:], ^checksum.Checksum(message, sum))
 	}
 	inst.send(&o)
 }
@@ -185,15 +193,5 @@ func (inst *Instance) sendProbe(address netip.Addr) {
 	message[0] = icmpv6NeighborSolicitation
 	target := address.As16()
 	copy(message[8:], target[:])
-	o := outgoing{
-		source: netip.IPv6Unspecified(), destination: solicitedNode(address),
-		protocol: protocolICMPv6, timeToLive: defaultHopLimit, payload: message,
-	}
-	sumICMPv6(&o)
-	inst.send(&o)
-}
-
-func sumICMPv6(o *outgoing) {
-	sum := header.PseudoHeaderChecksum(header.ICMPv6ProtocolNumber, toStack(o.source), toStack(o.destination), uint16(len(o.payload)))
-	binary.BigEndian.PutUint16(o.payload[2:], ^checksum.Checksum(o.payload, sum))
+	inst.sendICMP(netip.IPv6Unspecified(), solicitedNode(address), message)
 }
