@@ -173,7 +173,8 @@ func TestCanaryBulk(t *testing.T) {
 		block := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 		for left := size; left > 0; {
 			if !awaitReady(ctx, t, clientQueue, waiter.WritableEvents, func() tcpip.Error {
-				n, err := client.Write(bytes.NewReader(block[:min(left, len(block))]), tcpip.WriteOptions{})
+				rest := block[(size-left)%16:] // a write may take a part
+				n, err := client.Write(bytes.NewReader(rest[:min(left, len(rest))]), tcpip.WriteOptions{})
 				left -= int(n)
 				return err
 			}) {

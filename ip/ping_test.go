@@ -213,6 +213,7 @@ func TestPingTimes(t *testing.T) {
 			assert.NoError(t, packetpool.Release(response))
 		}
 		ticks["b"] = clock.Ticks()
+		clock.Turn(0) // the wire has stopped
 		_, err = ICMPPing(a, addressB, nil, 5)
 		assert.ErrorIs(t, err, nx.NoResponse)
 		drain(network) // request and reply of the one that gave up
