@@ -89,22 +89,29 @@ func (in *inboundState) swap(a, b *block) {
 	in.chunks[a.memory.end], in.chunks[b.memory.end] = a, b
 }
 
-// sweep frees the packets that the stack has let go of. The caller holds s.mu.
-func (s *store) sweep() {
-	if s.inbound.count == 0 {
-		return
-	}
+// sweep frees all packets that the stack has let go of. The caller holds s.mu.
+func (s *store) sweep() { s.look(s.inbound.count, true) }
+
+// sweepOldest frees packets that the stack has let go of, but looks at no more
+// than some, and at none behind one that it still has: a stream lets go in the
+// order in which it came. So each packet is looked at about once, and one that
+// was used lately is used next. The caller holds s.mu.
+func (s *store) sweepOldest(packets int) { s.look(packets, false) }
+
+func (s *store) look(packets int, further bool) {
 	freed := 0
-	for at := s.inbound.oldest; at != nil; {
+	for at := s.inbound.oldest; at != nil && packets > 0; packets-- {
 		next := at.link
 		if at.state == inFlight && !s.inbound.probe.shared(&at.memory) {
 			s.inbound.remove(at)
 			s.put(at)
 			freed++
+		} else if !further {
+			break
 		}
 		at = next
 	}
-	if freed > 0 {
+	if freed > 0 && s.config.Recorder != nil {
 		s.recordPackets(true, freed, s.freeLen, Owner{Kind: Driver})
 	}
 }
@@ -117,14 +124,14 @@ func (in *inboundState) watch(s *store) {
 	}
 	in.ticks = true
 	if in.timer == nil {
-		in.timer = s.config.Clock.AfterFunc(nx.Tick, s.look)
+		in.timer = s.config.Clock.AfterFunc(nx.Tick, s.tick)
 	} else {
 		in.timer.Reset(nx.Tick)
 	}
 }
 
-// look is the timer's function.
-func (s *store) look() {
+// tick is the timer's function.
+func (s *store) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inbound.ticks = false

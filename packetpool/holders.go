@@ -135,7 +135,7 @@ func (s *site) String() string {
 		f, more := frames.Next()
 		name := f.Function[strings.LastIndexByte(f.Function, '/')+1:]
 		own := strings.HasPrefix(name, "packetpool.") && !strings.HasSuffix(f.File, "_test.go")
-		if name != "" && !own {
+		if name != "" && !own && !strings.HasPrefix(name, "testing.") && !strings.HasPrefix(name, "runtime.") {
 			calls = append(calls, fmt.Sprintf("%s (%s:%d)", name, f.File[strings.LastIndexByte(f.File, '/')+1:], f.Line))
 		}
 		if !more {

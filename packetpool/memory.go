@@ -166,6 +166,7 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var kept *block
+	reclaimed := 0
 	for v := views.Front(); v != nil; v = v.Next() {
 		b := s.mine(v.AsSlice())
 		if b == nil || b.frame != f.frame {
@@ -178,8 +179,9 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 		b.memory.view = v.Clone()
 		s.inbound.add(b)
 		kept = b
+		reclaimed++
 	}
 	s.lost(f.frame, kept)
-	s.sweep()
+	s.sweepOldest(2 * reclaimed)
 	s.inbound.watch(s)
 }

@@ -79,7 +79,9 @@ func PoolCreate(pool *Pool, name string, payloadSize, memorySize uint32) error {
 	if old.created() {
 		return nx.Fail(service, nx.PtrError, errCreated)
 	}
-	if !pool.store.CompareAndSwap(old, newStore(name, payloadSize, size, packets, config)) {
+	s := newStore(name, payloadSize, size, packets, config)
+	if !pool.store.CompareAndSwap(old, s) {
+		s.delete()
 		return nx.Fail(service, nx.PtrError, errCreated) // by another goroutine, just now
 	}
 	return nil

@@ -48,25 +48,28 @@ type store struct {
 // eagerBytes is how much of a pool is made by PoolCreate. A larger pool gets
 // the rest when it is needed first, so that a size which only a mistake can ask
 // for does not take the machine's memory.
-const eagerBytes = 64 << 20
+const eagerBytes = 32 << 20
 
 // slabBytes is how much is made at a time after that.
 const slabBytes = 1 << 20
+
+// blockBytes is about what a packet takes beside its payload.
+const blockBytes = 512
 
 func newStore(name string, payload, memory uint32, packets uint64, config Config) *store {
 	s := &store{
 		name: name, payload: int(payload), memory: memory,
 		total: int(packets), freeLen: int(packets), config: config,
 	}
-	s.makeBlocks(eagerBytes)
+	s.makeBlocks(eagerBytes / (s.payload + blockBytes))
 	return s
 }
 
-// makeBlocks makes about bytes worth of packets, at least one, and puts them
-// on the empty free list, the first one first. The caller holds s.mu, or is
-// the only one that knows s.
-func (s *store) makeBlocks(bytes int) {
-	n := min(max(1, bytes/s.payload), s.total-len(s.blocks))
+// makeBlocks makes n packets, or as many as there are to be, and puts them on
+// the empty free list, the first one first. The caller holds s.mu, or is the
+// only one that knows s.
+func (s *store) makeBlocks(n int) {
+	n = min(n, s.total-len(s.blocks))
 	made := make([]block, n)
 	for i := n - 1; i >= 0; i-- {
 		b := &made[i]
@@ -100,7 +103,7 @@ func (s *store) take() *block {
 			s.sweep()
 		}
 		if s.free == nil && s.freeLen > 0 {
-			s.makeBlocks(slabBytes)
+			s.makeBlocks(max(1, slabBytes/(s.payload+blockBytes)))
 		}
 		if b = s.free; b == nil {
 			return nil

@@ -1,0 +1,313 @@
+package packetpool_test
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"gonetx/packetpool"
+	"gonetx/packetpool/nx"
+	"gonetx/packetpool/nxtest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gvisor.dev/gvisor/pkg/buffer"
+)
+
+// These tests are about the race detector as much as about what they assert.
+
+const rounds = 300 // of each goroutine
+
+// Many goroutines take, fill, check, pass and release packets of a pool that
+// is too small for them. Each finds its own bytes, and all come back.
+func TestManyGoroutinesOnOnePool(t *testing.T) {
+	pool := nxtest.NewPool(t, 64, 24)
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() { useAndRelease(t, pool, byte(g+1)) })
+	}
+	wg.Wait()
+	info, err := packetpool.PoolInfoGet(pool)
+	require.NoError(t, err)
+	assert.Zero(t, info.InvalidPacketReleases)
+	assert.Zero(t, packetpool.Suspended(pool))
+}
+
+func useAndRelease(t *testing.T, pool *packetpool.Pool, mark byte) {
+	own := bytes.Repeat([]byte{mark}, 150)
+	got := make([]byte, len(own))
+	for i := range rounds {
+		p, err := packetpool.Allocate(pool, packetpool.IPv4Packet, nx.WaitForever)
+		if !assert.NoError(t, err) {
+			return
+		}
+		// A waiting append while others wait with a packet in hand could lock all of
+		// them up, as it could in the original: so this one does not wait.
+		if packetpool.DataAppend(p, own, pool, nx.NoWait) == nil {
+			_, err = packetpool.DataRetrieve(p, got)
+			assert.NoError(t, err)
+			if !assert.Equal(t, own, got) {
+				return
+			}
+		}
+		if i%2 == 0 {
+			p, err = packetpool.Enqueue(p, packetpool.Owner{Kind: packetpool.TransmitQueue, Name: fmt.Sprint(mark)})
+			assert.NoError(t, err)
+			assert.NoError(t, packetpool.Dequeue(p))
+		} else {
+			assert.NoError(t, packetpool.Release(p))
+		}
+	}
+}
+
+// One handle is released by many; one of them succeeds.
+func TestOneReleaseWins(t *testing.T) {
+	pool := nxtest.NewPool(t, 64, 4)
+	const releasers = 4
+	for range rounds {
+		p := message(t, pool, 0, 100)
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for range releasers {
+			wg.Go(func() {
+				if packetpool.Release(p) == nil {
+					won.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, won.Load())
+	}
+	info, err := packetpool.PoolInfoGet(pool)
+	require.NoError(t, err)
+	assert.EqualValues(t, rounds*(releasers-1), info.InvalidPacketReleases)
+}
+
+// A stale handle is used while the packet has another owner, who writes and
+// reads: the handle reads nothing, changes nothing, and frees nothing.
+func TestStaleHandleNeverHitsTheNewOwner(t *testing.T) {
+	pool := nxtest.NewPool(t, 64, 1)
+	old := stale(t, pool)
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for _, use := range []func() error{
+		func() error { return packetpool.Release(old) },
+		func() error { return packetpool.TransmitRelease(old) },
+		func() error { return packetpool.DataAppend(old, []byte("foreign"), pool, nx.NoWait) },
+		func() error { _, err := packetpool.DataRetrieve(old, make([]byte, 64)); return err },
+		func() error { _, err := packetpool.DataExtractOffset(old, 0, make([]byte, 64)); return err },
+		func() error { _, err := packetpool.Copy(old, pool, nx.NoWait); return err },
+		func() error { _, err := packetpool.LengthGet(old); return err },
+		func() error { _, err := packetpool.Enqueue(old, packetpool.Owner{}); return err },
+		func() error { return packetpool.Trim(old, 1) },
+		func() error { return packetpool.DataAdjust(old, 40) },
+	} {
+		wg.Go(func() {
+			for !stop.Load() {
+				assert.ErrorIs(t, use(), nx.PtrError)
+			}
+		})
+	}
+	for i := range rounds {
+		p, err := packetpool.Allocate(pool, 0, nx.WaitForever)
+		require.NoError(t, err)
+		own := bytes.Repeat([]byte{byte(i)}, 64)
+		require.NoError(t, packetpool.DataAppend(p, own, pool, nx.NoWait))
+		require.Equal(t, own, retrieve(t, p))
+		require.NoError(t, packetpool.Release(p))
+	}
+	stop.Store(true)
+	wg.Wait()
+}
+
+// One good handle is used by many at once, and released in between: every
+// service sees the message before or after another one.
+func TestOneHandleManyGoroutines(t *testing.T) {
+	pool := nxtest.NewPool(t, 32, 32)
+	for range rounds / 10 {
+		p := take(t, pool, 0)
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				mark := bytes.Repeat([]byte{byte(g + 1)}, 40)
+				for range 4 {
+					if packetpool.DataAppend(p, mark, pool, nx.NoWait) != nil {
+						return // released, or no packet is left
+					}
+				}
+			})
+			wg.Go(func() {
+				got := make([]byte, 40*16)
+				for range 8 {
+					n, err := packetpool.DataRetrieve(p, got)
+					if err != nil {
+						return
+					}
+					for i := 0; i < int(n); i += 40 {
+						if !assert.Equal(t, bytes.Repeat(got[i:i+1], 40), got[i:i+40], "no append is seen in part") {
+							return
+						}
+					}
+				}
+			})
+		}
+		wg.Go(func() { assert.NoError(t, packetpool.Release(p)) })
+		wg.Wait()
+		require.Equal(t, 32, free(t, pool))
+	}
+}
+
+// Packets go to waiters in the order in which they came, whoever else asks.
+func TestWaitersAreServedInOrder(t *testing.T) {
+	var clock nxtest.Clock
+	pool := nxtest.NewPool(t, 64, 1, nxtest.On(&clock))
+	held := take(t, pool, 0)
+	var served []int
+	const waiters = 20
+	for i := range waiters {
+		clock.Go(func() {
+			clock.Sleep(nx.Wait(i + 1))
+			p, err := packetpool.Allocate(pool, 0, nx.WaitForever)
+			assert.NoError(t, err)
+			served = append(served, i)
+			assert.NoError(t, packetpool.Release(p))
+			if i < waiters-1 {
+				_, err = packetpool.Allocate(pool, 0, nx.NoWait)
+				assert.ErrorIs(t, err, nx.NoPacket, "nobody takes it in between")
+			}
+		})
+	}
+	clock.Go(func() {
+		clock.Sleep(waiters + 10)
+		assert.NoError(t, packetpool.Release(held))
+	})
+	clock.Wait(t)
+	for i, n := range served {
+		assert.Equal(t, i, n)
+	}
+	assert.Len(t, served, waiters)
+}
+
+// Waits that end, releases and deletes race: nobody is forgotten and no packet
+// is lost.
+func TestWaitsReleasesAndDeleteRace(t *testing.T) {
+	for range rounds / 10 {
+		pool := &packetpool.Pool{}
+		require.NoError(t, packetpool.PoolCreate(pool, "racing", 64, 3*124))
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				for {
+					p, err := packetpool.Allocate(pool, 0, 1)
+					switch nx.Code(err) {
+					case uint(nx.Success):
+						if err := packetpool.Release(p); err != nil {
+							assert.ErrorIs(t, err, nx.PtrError, "deleted meanwhile")
+							return
+						}
+					case uint(nx.NoPacket):
+					case uint(nx.PoolDeleted), uint(nx.PtrError):
+						return
+					default:
+						t.Errorf("unexpected: %v", err)
+						return
+					}
+				}
+			})
+		}
+		wg.Go(func() {
+			for range 20 {
+				_, _ = packetpool.PoolInfoGet(pool)
+				pool.Holders()
+			}
+			assert.NoError(t, packetpool.PoolDelete(pool))
+		})
+		wg.Wait()
+		assert.Zero(t, packetpool.Suspended(pool))
+	}
+}
+
+// A control block is created, used and deleted by many at once.
+func TestCreateAndDeleteRace(t *testing.T) {
+	pool := new(packetpool.Pool)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range rounds {
+				_ = packetpool.PoolCreate(pool, "racing", 64, 1000)
+				if p, err := packetpool.Allocate(pool, 0, nx.NoWait); err == nil {
+					_ = packetpool.DataAppend(p, []byte("x"), pool, nx.NoWait)
+					_ = packetpool.Release(p)
+				}
+				_ = packetpool.PoolDelete(pool)
+			}
+		})
+	}
+	wg.Wait()
+	_ = packetpool.PoolDelete(pool)
+}
+
+// Readers, a stack that holds clones for a while, and programs that receive
+// and allocate, all on one pool.
+func TestFramesAndProgramsOnOnePool(t *testing.T) {
+	pool := nxtest.NewPool(t, 64, 24)
+	frames := make(chan buffer.Buffer, 4)
+	var wg sync.WaitGroup
+	for g := range 2 {
+		wg.Go(func() {
+			r := newReader(pool)
+			for i := range rounds {
+				data := bytes.Repeat([]byte{byte(2*i + g)}, 150)
+				areas := r.Reserve(len(data))
+				if len(areas) < 3 {
+					r.Return()
+					continue // the frame is dropped
+				}
+				rest := data
+				for _, area := range areas {
+					rest = rest[copy(area, rest):]
+				}
+				payload, frame := r.Commit(len(data))
+				frames <- payload.Clone()
+				frame.Reclaim(payload.AsViewList())
+				payload.Release()
+			}
+			r.Return()
+		})
+	}
+	var programs sync.WaitGroup
+	for range 2 {
+		programs.Go(func() {
+			for frame := range frames {
+				var list [][]byte
+				views := frame.AsViewList()
+				for v := views.Front(); v != nil; v = v.Next() {
+					list = append(list, v.AsSlice())
+				}
+				p, err := pool.Receive(list, packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: "s"})
+				frame.Release()
+				if err != nil {
+					assert.ErrorIs(t, err, nx.NoPacket)
+					continue
+				}
+				data := retrieve(t, p)
+				assert.Equal(t, bytes.Repeat(data[:1], 150), data)
+				_ = packetpool.DataAppend(p, []byte("more"), pool, nx.NoWait)
+				assert.NoError(t, packetpool.Release(p))
+			}
+		})
+		programs.Go(func() {
+			for range rounds {
+				if p, err := packetpool.Allocate(pool, 0, nx.NoWait); err == nil {
+					_ = packetpool.DataAppend(p, bytes.Repeat([]byte{0xEE}, 100), pool, nx.NoWait)
+					assert.NoError(t, packetpool.Release(p))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(frames)
+	programs.Wait()
+}
