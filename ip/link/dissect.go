@@ -44,7 +44,10 @@ func Dissect(head []byte, size int) (d Datagram, ok bool) {
 			return d, false
 		}
 	}
-	d.Payload, d.Length = d.At, max(end-d.At, 0)
+	if d.At > end {
+		return d, false
+	}
+	d.Payload, d.Length = d.At, end-d.At
 	if !first {
 		return d, true
 	}

@@ -48,6 +48,7 @@ func TestDissectRefuses(t *testing.T) {
 		{"IPv6", v6, true},
 		{"IPv6 cut in the header", v6[:39], false},
 		{"IPv6 cut in the data", v6[:len(v6)-1], false},
+		{"IPv6 extension header behind the end", linktest.IP(here6.Addr(), there6.Addr(), 0, []byte{59, 9, 0, 0, 0, 0, 0, 0}), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, ok := link.Dissect(c.frame, len(c.frame))
