@@ -73,14 +73,18 @@ func serve(t testing.TB, inst *ip.Instance, pool *packetpool.Pool, reply func(li
 // stop ends the server; what it has seen may be read after it.
 func (s *mailServer) stop(t testing.TB) {
 	t.Helper()
+	require.NoError(t, s.end())
+}
+
+func (s *mailServer) end() error {
 	if s.stopped.Swap(true) {
-		return
+		return nil
 	}
 	<-s.ended
 	_ = tcp.SocketDisconnect(&s.socket, nx.NoWait)
 	_ = tcp.ServerSocketUnaccept(&s.socket)
 	_ = tcp.ServerSocketUnlisten(s.inst, 25)
-	require.NoError(t, tcp.SocketDelete(&s.socket))
+	return tcp.SocketDelete(&s.socket)
 }
 
 // run serves connections until it is stopped, which it sees when none comes.
