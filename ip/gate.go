@@ -56,11 +56,11 @@ func (g *gate) DeliverNetworkPacket(_ tcpip.NetworkProtocolNumber, pkt *stack.Pa
 func (g *gate) receive(pkt *stack.PacketBuffer, looped bool) {
 	admitted, release, ok := g.admit(pkt)
 	if !ok {
-		direction := nx.Received
-		if looped {
-			direction = nx.Sent // as the original counts a copy that it cannot make
+		if looped { // as the original counts a copy that it cannot make
+			g.inst.drop(nx.Sent, dropPoolEmpty, pkt.Size(), headOf(pkt))
+		} else { // a frame that the driver of the original would have lost
+			g.inst.note(nx.Received, dropPoolEmpty, pkt.Size(), headOf(pkt))
 		}
-		g.inst.drop(direction, dropPoolEmpty, pkt.Size(), headOf(pkt))
 		return
 	}
 	g.input(&datagram{pkt: admitted, looped: looped})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"gonetx/ip/link"
 	"gonetx/ip/link/ram"
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
@@ -408,47 +409,68 @@ func TestUnknownProtocol(t *testing.T) {
 	drain(network)
 }
 
+// foreign is a driver whose frames come in memory of its own, as those behind a
+// wrapper that holds frames do.
+type foreign struct{ link.Driver }
+
+func (f foreign) Open(a link.Attachment) (link.Endpoint, error) {
+	a.Pool = nil
+	return f.Driver.Open(a)
+}
+
 // TestFramesTakePackets is the inbound half of the pool's promise: a frame lives
 // in packets of the pool until the program has released what it received, and
-// one for which there are none is dropped and counted.
+// one for which there are none is dropped and counted: by the link if that reads
+// into packets, by the gate otherwise.
 func TestFramesTakePackets(t *testing.T) {
-	const packets = 4
-	pool := nxtest.NewPool(t, 128, packets)
-	inst, network := manual(t, pool)
-	require.NoError(t, RawPacketEnable(inst))
-	free := func() uint32 {
-		info, err := packetpool.PoolInfoGet(pool)
-		require.NoError(t, err)
-		return info.FreePackets
-	}
-	frame := func(text string) []byte { return ipv4Frame(addressB, addressA, 253, []byte(text)) }
-	long := string(bytes.Repeat([]byte("x"), 200)) // 220 bytes: two packets
+	for name, wrap := range map[string]func(link.Driver) link.Driver{
+		"read into packets":   func(d link.Driver) link.Driver { return d },
+		"copied into packets": func(d link.Driver) link.Driver { return foreign{d} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const packets = 4
+			pool := nxtest.NewPool(t, 128, packets)
+			network := ram.NewNetwork(ram.Config{Manual: true})
+			inst := new(Instance)
+			require.NoError(t, Create(inst, "inst", addressA, mask24, pool, wrap(network.Driver()), 2048, 1))
+			defer func() { require.NoError(t, Delete(inst)) }()
+			require.NoError(t, RawPacketEnable(inst))
+			free := func() uint32 {
+				info, err := packetpool.PoolInfoGet(pool)
+				require.NoError(t, err)
+				return info.FreePackets
+			}
+			lost := func() uint64 { return infoOf(t, inst).Drops[dropPoolEmpty] + inst.Link().Drops[dropPoolEmpty] }
+			frame := func(text string) []byte { return ipv4Frame(addressB, addressA, 200, []byte(text)) }
+			long := string(bytes.Repeat([]byte("x"), 200)) // 220 bytes: two packets
 
-	deliver(network, frame("one"), frame(long), frame("four"))
-	assert.Zero(t, free())
-	assert.Equal(t, []packetpool.Holding{{
-		Owner: packetpool.Owner{Kind: packetpool.Application, Name: "inst"}, Packets: packets,
-	}}, pool.Holders())
-	deliver(network, frame("five"))
-	assert.Equal(t, map[string]uint64{dropPoolEmpty: 1}, infoOf(t, inst).Drops)
-	assert.EqualValues(t, 1, infoOf(t, inst).ReceivePacketsDropped)
+			deliver(network, frame("one"), frame(long), frame("four"))
+			assert.Zero(t, free())
+			assert.Equal(t, []packetpool.Holding{{
+				Owner: packetpool.Owner{Kind: packetpool.Application, Name: "inst"}, Packets: packets,
+			}}, pool.Holders())
+			deliver(network, frame("five"))
+			assert.EqualValues(t, 1, lost())
+			assert.EqualValues(t, 3, infoOf(t, inst).TotalPacketsReceived, "the IP layer has not seen it")
 
-	first, err := RawPacketReceive(inst, nx.NoWait)
-	require.NoError(t, err)
-	assert.Zero(t, free(), "received is not released")
-	requireData(t, first, "one")
-	assert.EqualValues(t, 1, free())
-	deliver(network, frame(long))
-	assert.Equal(t, map[string]uint64{dropPoolEmpty: 2}, infoOf(t, inst).Drops, "one packet does not hold it")
-	deliver(network, frame("six"))
-	for _, want := range []string{long, "four", "six"} {
-		packet, err := RawPacketReceive(inst, nx.NoWait)
-		require.NoError(t, err)
-		requireData(t, packet, want)
+			first, err := RawPacketReceive(inst, nx.NoWait)
+			require.NoError(t, err)
+			assert.Zero(t, free(), "received is not released")
+			requireData(t, first, "one")
+			assert.EqualValues(t, 1, free())
+			deliver(network, frame(long))
+			assert.EqualValues(t, 2, lost(), "one packet does not hold it")
+			deliver(network, frame("six"))
+			for _, want := range []string{long, "four", "six"} {
+				packet, err := RawPacketReceive(inst, nx.NoWait)
+				require.NoError(t, err)
+				requireData(t, packet, want)
+			}
+			_, err = RawPacketReceive(inst, nx.NoWait)
+			requireStatus(t, nx.NoPacket, err)
+			assert.EqualValues(t, packets, free())
+		})
 	}
-	_, err = RawPacketReceive(inst, nx.NoWait)
-	requireStatus(t, nx.NoPacket, err)
-	assert.EqualValues(t, packets, free())
 }
 
 // TestReceivedBytesAreThePools: what the program received lies in the packets

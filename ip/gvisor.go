@@ -91,11 +91,6 @@ func must(err tcpip.Error) {
 	}
 }
 
-// stackError is a gVisor error as an error that can be wrapped.
-type stackError struct{ err tcpip.Error }
-
-func (e stackError) Error() string { return e.err.String() }
-
 // addAddress and removeAddress keep gVisor's addresses like the instance's, as
 // far as gVisor needs them: to take what is addressed to them, and to send from
 // them.

@@ -10,6 +10,7 @@ import (
 	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/require"
+	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
 // The addresses of most tests, those of the recorded original.
@@ -78,4 +79,12 @@ func infoOf(t testing.TB, inst *Instance) Info {
 	info, err := InfoGet(inst)
 	require.NoError(t, err)
 	return info
+}
+
+// fromStack is the reverse of toStack.
+func fromStack(a tcpip.Address) netip.Addr {
+	if a.Len() == 4 {
+		return netip.AddrFrom4(a.As4())
+	}
+	return netip.AddrFrom16(a.As16())
 }

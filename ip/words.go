@@ -56,17 +56,10 @@ func isClassABC(word uint32) bool { return word>>29 != 0b111 }
 // isIPv6 tells an IPv6 address. An IPv4 address in IPv6 clothes is not one.
 func isIPv6(a netip.Addr) bool { return a.Is6() && !a.Is4In6() }
 
-// toStack and fromStack convert between net/netip and gVisor.
+// toStack is an address as gVisor has it.
 func toStack(a netip.Addr) tcpip.Address {
 	if a = a.Unmap(); a.Is4() {
 		return tcpip.AddrFrom4(a.As4())
 	}
 	return tcpip.AddrFrom16(a.As16())
-}
-
-func fromStack(a tcpip.Address) netip.Addr {
-	if a.Len() == 4 {
-		return netip.AddrFrom4(a.As4())
-	}
-	return netip.AddrFrom16(a.As16())
 }
