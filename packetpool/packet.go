@@ -134,17 +134,6 @@ func (b *block) bytes() []byte {
 	return b.data[from:to]
 }
 
-// tail answers the last packet of the message. The caller holds b.mu.
-func (b *block) tail() *block {
-	if b.last != nil {
-		b = b.last
-	}
-	for b.next != nil {
-		b = b.next
-	}
-	return b
-}
-
 // LengthGet answers how many bytes a message has, over all its packets,
 // nx_packet_length_get.
 //
