@@ -102,7 +102,7 @@ func TestReleaseWithoutTCP(t *testing.T) {
 // packets come back, and the next mail works.
 func TestTroubleOverRAM(t *testing.T) {
 	network := ram.NewNetwork(ram.Config{})
-	clientPool, ipPool, serverPool := nxtest.NewPool(t, 800, 9), nxtest.NewPool(t, 128, 10), nxtest.NewPool(t, 1536, 64)
+	clientPool, ipPool, serverPool := nxtest.NewPool(t, 800, 9), nxtest.NewPool(t, 512, 32), nxtest.NewPool(t, 1536, 64)
 	client := instance(t, network, "client", ipPool, clientIPv4, clientIPv6)
 	server := instance(t, network, "server", serverPool, serverIPv4, serverIPv6)
 	reply := make(chan func(string) string, 1)
@@ -126,7 +126,7 @@ func TestTroubleOverRAM(t *testing.T) {
 			reply <- friendlyReply
 			require.NoError(t, send(context.Background()))
 		}
-		long := strings.Repeat("250-"+strings.Repeat("x", 70)+"\r\n", 40) // 3 kB through packets of 128 bytes
+		long := strings.Repeat("250-"+strings.Repeat("x", 70)+"\r\n", 40) // 3 kB
 		reply <- func(line string) string {
 			if strings.HasPrefix(line, "EHLO") {
 				return long + "250 end\r\n"

@@ -244,6 +244,12 @@ func (s *session) read(wait nx.Wait) (reply, error) {
 			wait = nx.Ticks(deadline - s.clock.Now())
 		}
 		chained, err := s.receive(wait)
+		if errors.Is(err, nx.NoPacket) && s.clock.Now() < deadline && !s.as(TimeoutRestarts) {
+			// Bytes are there, and no packet of the instance's pool is free for
+			// them at this moment.
+			nx.NewSuspension(s.clock).Await(1)
+			continue
+		}
 		if err != nil {
 			return reply{}, err
 		}
