@@ -37,10 +37,18 @@ func (g *gate) Capabilities() stack.LinkEndpointCapabilities {
 	return g.Endpoint.Capabilities() | stack.CapabilityRXChecksumOffload
 }
 
-// MTU implements stack.LinkEndpoint: what nx_ip_interface_mtu_set says holds
-// for connections made later. gVisor cannot work with less than the headers
-// need, and no link carries more than its own.
-func (g *gate) MTU() uint32 {
+// MTU implements stack.LinkEndpoint: the longest datagram there is, so that
+// gVisor never cuts one. Its TCP would take 36 bytes off each full segment for
+// selective acknowledgements that hardly ever ride on data (snd.go, initSender;
+// endpoint.go, maxOptionSize); here the MSS that the transport writes into the
+// SYNs decides. What is longer than the interface's MTU is cut or dropped by
+// output.
+func (g *gate) MTU() uint32 { return 0xFFFF }
+
+// mtu is what nx_ip_interface_mtu_set says, for connections made later. TCP
+// cannot work with less than the headers need, and no link carries more than its
+// own.
+func (g *gate) mtu() uint32 {
 	const least = 128
 	return min(max(g.inst.settings.Load().mtu, least), g.Endpoint.MTU())
 }

@@ -30,11 +30,16 @@ func (g *gate) output(pkt *stack.PacketBuffer) bool {
 	}
 
 	own := s.isOwn(destination)
+	long := !own && pkt.GSOOptions.Type == stack.GSONone && pkt.Size() > int(s.mtu)
+	if long && s.fragments && !fragment && pkt.TransportProtocolNumber != header.TCPProtocolNumber {
+		g.inst.sendLong(pkt, source, destination, headerSize)
+		return false
+	}
 	reason := ""
 	switch {
 	case !own && !s.sendable(destination, up, g.inst.clock):
 		reason = dropNoRoute
-	case fragment && !s.fragments, !own && pkt.GSOOptions.Type == stack.GSONone && pkt.Size() > int(s.mtu):
+	case fragment && !s.fragments, long:
 		reason = dropTooLong
 	}
 	if reason != "" {
@@ -56,6 +61,20 @@ func (g *gate) output(pkt *stack.PacketBuffer) bool {
 		return false
 	}
 	return true
+}
+
+// sendLong sends a datagram of gVisor's, an echo reply, in fragments.
+func (inst *Instance) sendLong(pkt *stack.PacketBuffer, source, destination netip.Addr, headerSize int) {
+	data := pkt.ToBuffer()
+	defer data.Release()
+	o := outgoing{source: source, destination: destination, payload: data.Flatten()[headerSize:]}
+	if h := pkt.NetworkHeader().Slice(); source.Is4() {
+		o.protocol, o.timeToLive = header.IPv4(h).Protocol(), header.IPv4(h).TTL()
+		o.typeOfService, _ = header.IPv4(h).TOS()
+	} else {
+		o.protocol, o.timeToLive = header.IPv6(h).NextHeader(), header.IPv6(h).HopLimit()
+	}
+	inst.send(&o)
 }
 
 // sendable tells whether a datagram whose source is chosen has a way out.

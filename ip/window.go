@@ -17,7 +17,7 @@ import (
 // as it carries a decent load: then an acknowledgement comes before the window
 // is full.
 func (inst *Instance) ReceiveLimit(ipv6 bool) (window, mss uint32) {
-	mtu := inst.gate.MTU()
+	mtu := inst.gate.mtu()
 	headers := uint32(header.IPv4MinimumSize + header.TCPMinimumSize)
 	if ipv6 {
 		headers = header.IPv6MinimumSize + header.TCPMinimumSize

@@ -3,6 +3,7 @@ package tcp
 import (
 	"net/netip"
 
+	"gonetx/ip"
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 
@@ -33,6 +34,7 @@ type connection struct {
 	asked       *synPacket // the same afterwards, until the handshake is done
 	cause       error      // why, as far as the segments tell
 
+	limit    uint32 // of our own segments: the link's MTU less the headers, or what mss_set said
 	sender   sender
 	receiver receiver
 }
@@ -43,9 +45,9 @@ func (s *Socket) newConnection(f flow) *connection {
 	c := &connection{p: s.p, flow: f, socket: s}
 	window, mss := c.p.inst.ReceiveLimit(f.local.Addr().Is6())
 	c.receiver.size = min(s.window, window)
-	c.receiver.mss = mss
+	c.receiver.mss, c.limit = mss, linkMSS(c.p.inst, f.local.Addr())
 	if s.mss != 0 {
-		c.receiver.mss = min(s.mss, mss)
+		c.receiver.mss, c.limit = min(s.mss, mss), min(s.mss, c.limit)
 	}
 	c.receiver.shift = -1
 	if s.config.WindowScaling {
@@ -54,6 +56,15 @@ func (s *Socket) newConnection(f flow) *connection {
 	s.conn = c
 	c.p.connections[f] = c
 	return c
+}
+
+// linkMSS is the largest segment that the interface carries.
+func linkMSS(inst *ip.Instance, local netip.Addr) uint32 {
+	info, err := ip.InterfaceInfoGet(inst, 0)
+	if err != nil || info.MTU <= headerSize(local) {
+		return 1
+	}
+	return info.MTU - headerSize(local)
 }
 
 // scaleFor is the shift count with which a window fits 16 bits.

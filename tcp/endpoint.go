@@ -189,10 +189,6 @@ func (e *endpoint) state() State {
 	return Closed
 }
 
-// readable tells that there is data, or the end of it. It takes the lock of
-// gVisor's receive queue, which is a leaf.
-func (e *endpoint) readable() bool { return e.ep.Readiness(waiter.ReadableEvents) != 0 }
-
 // lastError is why the endpoint has ended; nil when gVisor does not tell.
 func (e *endpoint) lastError() error {
 	if e.ep == nil {
@@ -204,15 +200,6 @@ func (e *endpoint) lastError() error {
 	default:
 		return stackError(err)
 	}
-}
-
-// congestion is gVisor's congestion window in segments.
-func (e *endpoint) congestion() uint32 {
-	var info tcpip.TCPInfoOption
-	if err := e.ep.GetSockOpt(&info); err != nil {
-		return 0
-	}
-	return info.SndCwnd
 }
 
 // stackError is a gVisor error as one of this package, or as an error that can

@@ -48,6 +48,11 @@ func mssOf(h header.TCP) uint32 {
 	return mss
 }
 
+// selectiveOptions is what gVisor takes off the MSS when selective
+// acknowledgements are agreed (endpoint.go, maxOptionSize): the MSS that it is
+// shown is larger by that, so that a segment is what mss_get says.
+const selectiveOptions = 2 + 2 + 8*header.TCPMaxSACKBlocks
+
 // ownOptions makes the options of our SYN or SYN-ACK.
 func (c *connection) ownOptions(h header.TCP) {
 	eachOption(h, func(kind byte, option []byte) {
@@ -70,7 +75,7 @@ func (c *connection) ownOptions(h header.TCP) {
 // peerOptions reads the options of the peer's SYN or SYN-ACK, and takes away
 // what the socket does not want.
 func (c *connection) peerOptions(h header.TCP) {
-	told, scaled := uint32(0), false
+	told, scaled, selective := uint32(0), false, false
 	assumed := uint32(defaultMSSIPv4)
 	if c.flow.remote.Addr().Is6() {
 		assumed = defaultMSSIPv6
@@ -90,6 +95,8 @@ func (c *connection) peerOptions(h header.TCP) {
 			}
 		case header.TCPOptionTS:
 			blank(option)
+		case header.TCPOptionSACKPermitted:
+			selective = !c.p.inst.Release()
 		}
 	})
 	if !scaled {
@@ -102,10 +109,14 @@ func (c *connection) peerOptions(h header.TCP) {
 	if s := c.socket; s != nil {
 		s.peerMSS = told
 	}
-	c.sender.mss = min(told, c.receiver.mss)
+	c.sender.mss = min(told, c.limit)
+	shown := c.sender.mss
+	if selective {
+		shown += selectiveOptions
+	}
 	eachOption(h, func(kind byte, option []byte) {
 		if kind == header.TCPOptionMSS && len(option) == header.TCPOptionMSSLength {
-			binary.BigEndian.PutUint16(option[2:], uint16(c.sender.mss))
+			binary.BigEndian.PutUint16(option[2:], uint16(min(shown, maxWindow)))
 		}
 	})
 }

@@ -75,6 +75,11 @@ func pair(t testing.TB) (a, b *host) {
 	return pairOn(t, ram.NewNetwork(ram.Config{}), hostConfig{}, hostConfig{})
 }
 
+func pairWith(t testing.TB, configA, configB hostConfig) (a, b *host) {
+	t.Helper()
+	return pairOn(t, ram.NewNetwork(ram.Config{}), configA, configB)
+}
+
 func pairOn(t testing.TB, network *ram.Network, configA, configB hostConfig) (a, b *host) {
 	t.Helper()
 	a = newHost(t, "A", network.Driver(), addressA, address6A, configA)
