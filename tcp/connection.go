@@ -18,7 +18,7 @@ type flow struct{ local, remote netip.AddrPort }
 // gate knows of it from the segments that pass. A socket that connects again
 // gets a new one.
 //
-// All fields but endpoint, p and flow are guarded by the protocol's lock.
+// All fields but endpoint, p, flow and intake are guarded by the protocol's lock.
 type connection struct {
 	p        *protocol
 	flow     flow
@@ -37,6 +37,8 @@ type connection struct {
 	limit    uint32 // of our own segments: the link's MTU less the headers, or what mss_set said
 	sender   sender
 	receiver receiver
+
+	intake intake // guarded by the socket's reading lock
 }
 
 // newConnection makes the connection of a socket and lets the gate know it.
@@ -205,6 +207,7 @@ func (c *connection) abandon(reset, keep bool) {
 	case ready:
 		s.reading.Lock()
 		c.endpoint.discard()
+		c.intake.drop()
 		s.reading.Unlock()
 	case handshaking:
 		c.p.abortHandshake(c.flow)

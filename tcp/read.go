@@ -4,113 +4,128 @@ import (
 	"errors"
 	"io"
 
+	"gonetx/packetpool"
+
 	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
 // How data leaves gVisor: Endpoint.Read writes the views of its segments, one
 // after the other, to a writer, with the endpoint's lock held. The views lie in
-// packets of the pool, so the bytes of one unit become one message without a
-// copy, if the pool is told of them before gVisor lets go of them, which is
-// when Read goes on to the next segment.
+// packets of the pool, and the pool is told of them before gVisor lets go of
+// them, which is when Read goes on to the next segment.
 
-var (
-	errUnitTaken = errors.New("the unit is complete")
-	errMorePiece = errors.New("the unit lies in several pieces")
+// intake cuts what gVisor hands out into messages, one for each segment, so
+// that one pass takes a whole super-segment. It is an io.Writer.
+type intake struct {
+	conn     *connection
+	arrival  packetpool.Arrival
+	at       uint32 // where the next byte lies in the stream
+	order    []span // some of the segments to come, as the gate has seen them
+	next     int    // of order
+	messages []queued
+	err      error // of the pool
+}
+
+// What one pass takes at most: a super-segment of the shortest usual segments.
+const (
+	intakeMessages = 128
+	intakeSpans    = 32
 )
 
-// wholePiece takes a unit that lies in one view, which is the rule: then one
-// pass does it.
-type wholePiece struct {
-	want  int // bytes of the unit; 0: as much as the first view has
-	claim func([][]byte) error
-	taken int
-	err   error
-	piece [1][]byte
+var (
+	errIntakeFull = errors.New("enough for one pass")
+	errBufferFull = errors.New("the buffer is full")
+)
+
+// begin prepares a pass. A message that the pass before began goes on. The
+// caller holds the protocol's lock.
+func (in *intake) begin(c *connection, owner string) {
+	if in.arrival.Length() == 0 {
+		in.arrival = c.p.inst.Pool().Arrive(packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: owner})
+	}
+	in.conn, in.at, in.err = c, c.receiver.read, nil
+	in.order, in.next = in.order[:0], 0
 }
 
-func (w *wholePiece) Write(b []byte) (int, error) {
-	if w.want == 0 {
-		w.want = len(b)
-	}
-	if len(b) < w.want {
-		return 0, errMorePiece
-	}
-	w.piece[0] = b[:w.want]
-	if w.err = w.claim(w.piece[:]); w.err != nil {
-		return 0, w.err
-	}
-	w.taken = w.want
-	return w.want, errUnitTaken
-}
-
-// pieces looks at a unit that lies in several views, without taking it.
-type pieces struct {
-	want  int
-	claim func([][]byte) error
-	found [][]byte
-	taken int
-	err   error
-}
-
-func (w *pieces) Write(b []byte) (int, error) {
-	n := min(len(b), w.want-w.taken)
-	w.found = append(w.found, b[:n:cap(b)])
-	w.taken += n
-	if w.taken == w.want {
-		w.err = w.claim(w.found)
-		return n, errUnitTaken
-	}
-	return n, nil
-}
-
-// discard throws bytes away that were claimed before.
-type discardBytes struct{ left int }
-
-func (w *discardBytes) Write(b []byte) (int, error) {
-	n := min(len(b), w.left)
-	w.left -= n
-	if w.left == 0 {
-		return n, errUnitTaken
-	}
-	return n, nil
-}
-
-// readUnit takes the next want bytes out of gVisor (0: the first view) and
-// gives them to claim, in pieces where they lie; claim runs with the endpoint's
-// lock held. When less has arrived it takes that. It answers how many bytes it
-// took; none and nil when there are none now; io.EOF when there will be none.
-// An error of claim's leaves everything as it was.
-func (e *endpoint) readUnit(want int, claim func([][]byte) error) (int, error) {
-	whole := wholePiece{want: want, claim: claim}
-	_, err := e.ep.Read(&whole, tcpip.ReadOptions{})
-	switch {
-	case whole.taken > 0:
-		return whole.taken, nil
-	case whole.err != nil:
-		return 0, whole.err
-	case err != nil:
-		if _, pieces := err.(*tcpip.ErrBadBuffer); !pieces {
-			return 0, readError(err)
+// Write implements io.Writer.
+func (in *intake) Write(b []byte) (int, error) {
+	taken := 0
+	for taken < len(b) {
+		if len(in.messages) == intakeMessages {
+			return taken, errIntakeFull
+		}
+		piece := b[taken:]
+		end, known := in.end()
+		if known {
+			piece = piece[:min(uint32(len(piece)), end-in.at)]
+		}
+		if in.err = in.arrival.Add(piece); in.err != nil {
+			return taken, in.err
+		}
+		taken += len(piece)
+		in.at += uint32(len(piece))
+		if !known || in.at == end {
+			in.messages = append(in.messages, in.rest())
 		}
 	}
-	found := pieces{want: want, claim: claim}
-	_, err = e.ep.Read(&found, tcpip.ReadOptions{Peek: true})
-	if err == nil && found.taken < found.want && found.taken > 0 {
-		// Less than a unit: the rest of it was lost on the way to gVisor, and will
-		// come again as something else.
-		found = pieces{want: found.taken, claim: claim}
-		_, err = e.ep.Read(&found, tcpip.ReadOptions{Peek: true})
+	return taken, nil
+}
+
+// end answers where the segment at hand ends. The gate has seen everything that
+// gVisor has, so it is asked when gVisor has something; where it does not know
+// the place, the bytes are taken as they lie.
+func (in *intake) end() (uint32, bool) {
+	for range 2 {
+		for ; in.next < len(in.order); in.next++ {
+			if s := in.order[in.next]; before(in.at, s.to) {
+				return s.end(in.at), true
+			}
+		}
+		in.look()
 	}
+	return 0, false
+}
+
+// look asks the gate for the next segments. It is called with the lock of
+// gVisor's endpoint held, as the gate is.
+func (in *intake) look() {
+	p, r := in.conn.p, &in.conn.receiver
+	in.order, in.next = in.order[:0], 0
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range r.order {
+		if before(in.at, s.to) && len(in.order) < intakeSpans {
+			in.order = append(in.order, s)
+		}
+	}
+}
+
+// rest ends the message under construction.
+func (in *intake) rest() queued {
+	n := in.arrival.Length()
+	return queued{in.arrival.Message(), uint32(n)}
+}
+
+// drop gives up the message under construction.
+func (in *intake) drop() {
+	if rest := in.rest(); rest.length > 0 {
+		_ = packetpool.Release(rest.packet) // nobody else has it
+	}
+}
+
+// readInto takes what has arrived out of gVisor. It answers how many bytes it
+// took. No error and nothing taken: there is nothing now; io.EOF: there will be
+// nothing.
+func (e *endpoint) readInto(in *intake) (uint32, error) {
+	from := in.at
+	_, err := e.ep.Read(in, tcpip.ReadOptions{})
 	switch {
-	case found.err != nil:
-		return 0, found.err
-	case err != nil:
-		return 0, readError(err)
-	case found.taken == 0:
-		return 0, nil
+	case in.err != nil:
+		return in.at - from, in.err
+	case in.at != from || err == nil:
+		return in.at - from, nil
 	}
-	_, _ = e.ep.Read(&discardBytes{found.taken}, tcpip.ReadOptions{})
-	return found.taken, nil
+	return 0, readError(err)
 }
 
 // readStream copies what has arrived into buffer, without regard to units.
@@ -131,7 +146,7 @@ func (w *streamWriter) Write(b []byte) (int, error) {
 	n := copy(w.buffer[w.n:], b)
 	w.n += n
 	if n < len(b) || w.n == len(w.buffer) {
-		return n, errUnitTaken
+		return n, errBufferFull
 	}
 	return n, nil
 }

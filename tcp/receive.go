@@ -83,61 +83,59 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, s
 // called and returns with the protocol's lock held.
 func (p *protocol) take(s *Socket, c *connection) (packet packetpool.Packet, n uint32, status nx.Status, cause error) {
 	r := &c.receiver
-	if len(r.queue) > 0 {
-		q := r.queue[0]
-		if r.queue = r.queue[1:]; len(r.queue) == 0 {
-			r.queue = nil
-		}
-		r.held -= q.length
-		packetpool.Deliver(q.packet)
-		p.taken(s, c)
-		return q.packet, q.length, nx.Success, nil
+	q, ok := r.dequeue()
+	if !ok && c.ready {
+		p.mu.Unlock()
+		cause = s.read(c, false)
+		p.mu.Lock()
+		q, ok = r.dequeue()
 	}
-	if !c.ready {
-		return packet, 0, nx.Success, nil
-	}
-	p.mu.Unlock()
-	packet, n, cause = s.read(c, packetpool.Owner{})
-	p.mu.Lock()
-	if n == 0 {
+	if !ok {
 		if cause != nil { // the pool has no packet for the copy of a part
 			return packet, 0, statusOf(cause), cause
 		}
 		return packet, 0, nx.Success, nil
 	}
-	r.read += n
-	r.prune()
-	// What a super-segment holds beyond this part wakes nobody.
-	if len(r.ends) > 0 && s.receiving.resume(nx.Success, nil) {
+	packetpool.Deliver(q.packet)
+	// What is left wakes nobody: gVisor has told of it.
+	if (r.head < len(r.queue) || len(r.order) > 0) && s.receiving.resume(nx.Success, nil) {
 		s.resumed++
 	}
 	p.taken(s, c)
-	return packet, n, nx.Success, nil
+	return q.packet, q.length, nx.Success, nil
 }
 
-// read takes one segment out of gVisor. None and no error: there is none now.
-func (s *Socket) read(c *connection, owner packetpool.Owner) (packet packetpool.Packet, n uint32, err error) {
+// read takes what has arrived out of gVisor, up to about a super-segment, and
+// puts it on the receive queue, segment by segment. It answers an error only
+// when the pool had no packet for the copy of a part; that stays in the stack.
+// Without more it does nothing when there is something on the queue.
+func (s *Socket) read(c *connection, more bool) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	c.p.mu.Lock()
-	unit, ready := c.receiver.unit(), c.ready
-	c.p.mu.Unlock()
-	if !ready {
-		return packet, 0, nil
+	p, r, in := c.p, &c.receiver, &c.intake
+	p.mu.Lock()
+	if !c.ready || !more && r.head < len(r.queue) { // another receiver was faster
+		p.mu.Unlock()
+		return nil
 	}
-	pool := c.p.inst.Pool()
-	got, err := c.endpoint.readUnit(int(unit), func(pieces [][]byte) error {
-		var failed error
-		packet, failed = pool.Receive(pieces, owner)
-		return failed
-	})
-	if got == 0 {
-		if err != nil && nx.Code(err) == uint(nx.NoPacket) {
-			return packet, 0, err
-		}
-		return packetpool.Packet{}, 0, nil // the end, or an error: the state tells
+	r.prune()
+	in.begin(c, s.name)
+	p.mu.Unlock()
+
+	taken, err := c.endpoint.readInto(in)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r.read += taken
+	r.held += taken
+	r.prune()
+	r.enqueue(in.messages)
+	clear(in.messages)
+	in.messages = in.messages[:0]
+	if nx.Code(err) == uint(nx.NoPacket) {
+		return err
 	}
-	return packet, uint32(got), nil
+	return nil // nothing there, the end, or an error: the state tells
 }
 
 // taken looks whether the window has grown enough to tell the peer: by half of
@@ -162,26 +160,30 @@ func (p *protocol) taken(s *Socket, c *connection) {
 // drain takes everything out of gVisor, into the socket's receive queue: the
 // endpoint is about to end.
 func (s *Socket) drain(c *connection) {
-	owner := packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: s.name}
+	p, r := c.p, &c.receiver
 	for {
-		packet, n, err := s.read(c, owner)
-		c.p.mu.Lock()
-		r := &c.receiver
-		if n == 0 {
-			if err != nil && c.p.recorder != nil {
-				c.p.recorder.Record(nx.DropEvent{
+		p.mu.Lock()
+		before := r.read
+		p.mu.Unlock()
+		err := s.read(c, true)
+		s.reading.Lock()
+		p.mu.Lock()
+		if r.read == before {
+			if rest := c.intake.rest(); rest.length > 0 {
+				r.enqueue([]queued{rest})
+			}
+			if err != nil && p.recorder != nil {
+				p.recorder.Record(nx.DropEvent{
 					Where: s.name, Direction: nx.Received, Bytes: int(r.unread() - r.held),
 					Reason: "received, and no packet left to keep it in when the connection ended",
 				})
 			}
-			r.ends, r.ahead = nil, nil
-			r.next = r.read
-			c.p.mu.Unlock()
+			r.forget()
+			p.mu.Unlock()
+			s.reading.Unlock()
 			return
 		}
-		r.read += n
-		r.held += n
-		r.queue = append(r.queue, queued{packet, n})
-		c.p.mu.Unlock()
+		p.mu.Unlock()
+		s.reading.Unlock()
 	}
 }

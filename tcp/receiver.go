@@ -18,10 +18,11 @@ type receiver struct {
 	acked   uint32 // the last acknowledgement number that went out
 	edge    uint32 // right edge of the window that went out last
 
-	ends  []uint32 // where the segments in order end, ascending, from read on
+	order []span   // the segments in order, ascending, from read on
 	ahead []span   // came before what they follow, ascending
 	queue []queued // taken out of the stack, not yet handed out
-	held  uint32   // bytes in queue
+	head  int      // of queue: those before have been handed out
+	held  uint32   // bytes taken out of the stack, not yet handed out
 
 	fin      uint32 // sequence number of the peer's FIN
 	hasFIN   bool   // it has been seen
@@ -32,14 +33,43 @@ type receiver struct {
 	early    uint32 // those of them before the endpoint was known
 }
 
-// span is a piece of the sequence space, and where the segments in it end.
+// span is a piece of the sequence space: one segment, or, with gso, as many as
+// a super-segment stands for.
 type span struct {
 	from, to uint32
 	gso      uint32
 }
 
+// end answers where the segment ends in which the byte at lies.
+func (s span) end(at uint32) uint32 {
+	if s.gso == 0 {
+		return s.to
+	}
+	end := s.from + ((at-s.from)/s.gso+1)*s.gso
+	if before(s.to, end) {
+		return s.to
+	}
+	return end
+}
+
+// segments is how many there are from at on.
+func (s span) segments(at uint32) uint32 {
+	if s.gso == 0 {
+		return 1
+	}
+	return (s.to-s.from+s.gso-1)/s.gso - (at-s.from)/s.gso
+}
+
 // before tells that a lies before b in the sequence space.
 func before(a, b uint32) bool { return int32(a-b) < 0 }
+
+// later is the one of two places that lies behind the other.
+func later(a, b uint32) uint32 {
+	if before(a, b) {
+		return b
+	}
+	return a
+}
 
 // start begins the sequence space behind the peer's SYN.
 func (r *receiver) start(syn uint32) {
@@ -78,17 +108,9 @@ func (r *receiver) accept(from, length, gso uint32) (fresh uint32) {
 	return fresh
 }
 
-// join adds the ends of the segments in s, a super-segment counting as those
-// that it stands for.
+// join continues the stream.
 func (r *receiver) join(s span) {
-	if s.gso > 0 {
-		for end := s.from + s.gso; before(end, s.to); end += s.gso {
-			if before(r.next, end) {
-				r.ends = append(r.ends, end)
-			}
-		}
-	}
-	r.ends = append(r.ends, s.to)
+	r.order = append(r.order, s)
 	r.next = s.to
 }
 
@@ -109,22 +131,15 @@ func (r *receiver) keep(s span) uint32 {
 	return s.to - s.from
 }
 
-// unit answers how many bytes the next segment has; 0 when the gate does not
-// know of one.
-func (r *receiver) unit() uint32 {
-	r.prune()
-	if len(r.ends) == 0 {
-		return 0
-	}
-	return r.ends[0] - r.read
-}
-
+// prune forgets the segments that were taken out of the stack. What is left of
+// the first one counts from read on.
 func (r *receiver) prune() {
-	for len(r.ends) > 0 && !before(r.read, r.ends[0]) {
-		r.ends = r.ends[1:]
+	n := 0
+	for n < len(r.order) && !before(r.read, r.order[n].to) {
+		n++
 	}
-	if len(r.ends) == 0 {
-		r.ends = nil
+	if n > 0 {
+		r.order = r.order[:copy(r.order, r.order[n:])]
 	}
 }
 
@@ -139,7 +154,31 @@ func (r *receiver) unread() uint32 {
 // segments is how many segments are in order and not handed out.
 func (r *receiver) segments() uint32 {
 	r.prune()
-	return uint32(len(r.queue) + len(r.ends))
+	n := uint32(len(r.queue) - r.head)
+	at := r.read
+	for _, s := range r.order {
+		n += s.segments(later(at, s.from))
+		at = s.to
+	}
+	return n
+}
+
+// enqueue puts messages at the end of the queue.
+func (r *receiver) enqueue(messages []queued) { r.queue = append(r.queue, messages...) }
+
+// dequeue takes the first message of the queue. The memory of the queue is used
+// again when it is empty.
+func (r *receiver) dequeue() (q queued, ok bool) {
+	if r.head == len(r.queue) {
+		return queued{}, false
+	}
+	q = r.queue[r.head]
+	r.queue[r.head] = queued{}
+	if r.head++; r.head == len(r.queue) {
+		r.queue, r.head = r.queue[:0], 0
+	}
+	r.held -= q.length
+	return q, true
 }
 
 // window is what a segment with acknowledgement number ack advertises: the
@@ -171,12 +210,17 @@ func (r *receiver) gain() uint32 {
 	return edge - r.edge
 }
 
+// forget gives up what has not been taken out of the stack: it is gone.
+func (r *receiver) forget() {
+	r.order, r.ahead = nil, nil
+	r.read = r.next
+}
+
 // flush frees what was received and not handed out.
 func (r *receiver) flush() {
-	for _, q := range r.queue {
+	for _, q := range r.queue[r.head:] {
 		_ = packetpool.Release(q.packet) // nobody else has it
 	}
-	r.queue, r.held = nil, 0
-	r.ends, r.ahead = nil, nil
-	r.read = r.next
+	r.queue, r.head, r.held = nil, 0, 0
+	r.forget()
 }
