@@ -5,6 +5,7 @@ import "gonetx/packetpool/nx"
 // inboundState is what a store knows of frames. It is guarded by store.mu.
 type inboundState struct {
 	chunks map[*byte]*block // whose memory it is; made when the first frame comes
+	found  *block           // in chunks, the last time
 	frames []*frame         // to be used again
 	probe  probe
 
@@ -19,7 +20,17 @@ type inboundState struct {
 
 // mine answers the packet whose memory b lies in; nil when it is other memory.
 // The caller holds s.mu.
-func (s *store) mine(b []byte) *block { return s.inbound.chunks[endOf(b)] }
+func (s *store) mine(b []byte) *block {
+	in, end := &s.inbound, endOf(b)
+	if in.found != nil && in.found.memory.end == end {
+		return in.found // one asks for the segments of a frame one after the other
+	}
+	found := in.chunks[end]
+	if found != nil {
+		in.found = found
+	}
+	return found
+}
 
 // know makes the store know its packets by their memory. The caller holds
 // s.mu.
