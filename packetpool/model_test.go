@@ -43,12 +43,6 @@ type modelPart struct {
 	from, to int // of the payload
 }
 
-// tail is how much can be appended without a further packet.
-func (m *modelMessage) tail() int {
-	last := m.parts[len(m.parts)-1]
-	return last.pool.payload - last.to
-}
-
 // lay lays n bytes behind the message, in packets that pool gives; it answers
 // the parts, and whether the pool has enough.
 func (m *modelMessage) lay(n int, pool *modelPool) ([]modelPart, bool) {
