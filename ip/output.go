@@ -46,10 +46,22 @@ func (g *gate) output(pkt *stack.PacketBuffer) bool {
 		g.inst.drop(nx.Sent, reason, pkt.Size(), headOf(pkt))
 		return false
 	}
-	if pkt.TransportProtocolNumber == header.TCPProtocolNumber && !fragment && !g.segmentOut(pkt, source, destination) {
-		return false
+	if pkt.TransportProtocolNumber == header.TCPProtocolNumber && !fragment {
+		pass, cuts := g.segmentOut(pkt, source, destination)
+		if !pass {
+			return false
+		}
+		if len(cuts) > 0 {
+			g.sendCut(pkt, cuts, source, destination, own)
+			return false
+		}
 	}
+	return g.leave(pkt, headerSize, fragment, own)
+}
 
+// leave counts a datagram that goes out, and turns it round when it is for the
+// instance itself. True: it goes to the link.
+func (g *gate) leave(pkt *stack.PacketBuffer, headerSize int, fragment, own bool) bool {
 	c := &g.inst.counters
 	c.packetsSent.Add(1)
 	c.bytesSent.Add(uint32(pkt.Size() - headerSize))
@@ -61,6 +73,56 @@ func (g *gate) output(pkt *stack.PacketBuffer) bool {
 		return false
 	}
 	return true
+}
+
+// sendCut sends a segment in pieces.
+func (g *gate) sendCut(pkt *stack.PacketBuffer, cuts []int, source, destination netip.Addr, own bool) {
+	from := 0
+	for _, to := range append(cuts, pkt.Data().Size()) {
+		piece := cutSegment(pkt, from, to, source, destination)
+		if g.leave(piece, len(piece.NetworkHeader().Slice()), false, own) {
+			var one stack.PacketBufferList
+			one.PushBack(piece)
+			_, _ = g.Endpoint.WritePackets(one) // as WritePackets: who sent it could do nothing about it
+		}
+		piece.DecRef()
+		from = to
+	}
+}
+
+// cutSegment makes a segment of the bytes from .. to of another one.
+func cutSegment(pkt *stack.PacketBuffer, from, to int, source, destination netip.Addr) *stack.PacketBuffer {
+	network, transport := pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice()
+	data := pkt.Data().ToBuffer()
+	last := to == int(data.Size())
+	data.Truncate(int64(to))
+	data.TrimFront(int64(from))
+	piece := stack.NewPacketBuffer(stack.PacketBufferOptions{
+		ReserveHeaderBytes: len(network) + len(transport), Payload: data,
+	})
+	tcp := header.TCP(piece.TransportHeader().Push(len(transport)))
+	copy(tcp, transport)
+	tcp.SetSequenceNumber(tcp.SequenceNumber() + uint32(from))
+	if !last {
+		tcp.SetFlags(uint8(tcp.Flags() &^ header.TCPFlagFin))
+	}
+	size := len(tcp) + to - from
+	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, toStack(source), toStack(destination), uint16(size))
+	tcp.SetChecksum(0)
+	tcp.SetChecksum(^tcp.CalculateChecksum(checksum.Combine(sum, piece.Data().Checksum())))
+	piece.TransportProtocolNumber, piece.NetworkProtocolNumber = pkt.TransportProtocolNumber, pkt.NetworkProtocolNumber
+
+	h := piece.NetworkHeader().Push(len(network))
+	copy(h, network)
+	if source.Is4() {
+		ip := header.IPv4(h)
+		ip.SetTotalLength(uint16(len(network) + size))
+		ip.SetChecksum(0)
+		ip.SetChecksum(^ip.CalculateChecksum())
+	} else {
+		header.IPv6(h).SetPayloadLength(uint16(len(network) - header.IPv6MinimumSize + size))
+	}
+	return piece
 }
 
 // sendLong sends a datagram of gVisor's, an echo reply, in fragments.
@@ -92,12 +154,12 @@ func (s *settings) sendable(destination netip.Addr, up bool, clock nx.Clock) boo
 }
 
 // segmentOut shows a segment to the transport. False: it goes no further.
-func (g *gate) segmentOut(pkt *stack.PacketBuffer, source, destination netip.Addr) bool {
+func (g *gate) segmentOut(pkt *stack.PacketBuffer, source, destination netip.Addr) (pass bool, cuts []int) {
 	transport := g.inst.Transport()
 	tcp := header.TCP(pkt.TransportHeader().Slice())
 	if transport == nil || len(tcp) < header.TCPMinimumSize {
 		g.inst.drop(nx.Sent, dropNoTCP, pkt.Size(), headOf(pkt))
-		return false
+		return false, nil
 	}
 	const longest = 60 // header.TCPHeaderMaximumSize
 	var before [longest]byte
@@ -114,17 +176,18 @@ func (g *gate) segmentOut(pkt *stack.PacketBuffer, source, destination netip.Add
 	if pkt.GSOOptions.Type != stack.GSONone {
 		segment.GSOSize = int(pkt.GSOOptions.MSS)
 	}
-	pass := transport.SegmentOut(segment)
+	pass = transport.SegmentOut(segment)
+	cuts = segment.Cuts
 	*segment = Segment{}
 	segments.Put(segment)
 	if !pass {
 		g.inst.note(nx.Sent, dropByTransport, pkt.Size(), headOf(pkt))
-		return false
+		return false, nil
 	}
 	if !bytes.Equal(old, tcp) && !partialChecksum(pkt) {
 		mendChecksum(old, tcp)
 	}
-	return true
+	return true, cuts
 }
 
 // partialChecksum tells that the device completes the checksum: then only the

@@ -47,6 +47,10 @@ type Segment struct {
 	Damaged bool
 
 	Packet *stack.PacketBuffer
+
+	// Cuts is set by SegmentOut: at these offsets of the payload, ascending, the
+	// gate cuts the segment, so that several leave. Not for super-segments.
+	Cuts []int
 }
 
 var segments = sync.Pool{New: func() any { return new(Segment) }}

@@ -220,7 +220,11 @@ func (c *connection) segmentOut(seg *ip.Segment) bool {
 		if before(from, t.max) {
 			c.countAgain(seg)
 		}
-		if to := from + length; before(t.max, to) {
+		to := from + length
+		if seg.GSOSize == 0 {
+			seg.Cuts = t.cuts(from, to)
+		}
+		if before(t.max, to) {
 			t.max = to
 		}
 	}

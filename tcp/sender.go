@@ -94,6 +94,22 @@ func (t *sender) remove(i int) {
 	t.queue = append(t.queue[:i], t.queue[i+1:]...)
 }
 
+// cuts answers where messages end inside a segment. gVisor joins what it cannot
+// send at once, while its congestion window is closed (snd.go,
+// maybeSendSegment); here each message leaves as a segment of its own.
+func (t *sender) cuts(from, to uint32) (cuts []int) {
+	for i := range t.queue {
+		end := t.queue[i].end
+		if !before(end, to) {
+			break
+		}
+		if before(from, end) {
+			cuts = append(cuts, int(end-from))
+		}
+	}
+	return cuts
+}
+
 // acknowledge frees what ack covers. It answers how many bytes are newly
 // acknowledged, and whether the number was worth anything: not older than the
 // last one, and not for something that was never sent.
