@@ -3,6 +3,7 @@ package ip
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"sync"
@@ -201,10 +202,16 @@ func TestCanaryBulk(t *testing.T) {
 	b.SetTransport(nil)
 }
 
-// discarding is a transport that looks at nothing.
+// discarding is a transport that does what each must: it says what MSS the
+// interface has, because the stack's MTU does not.
 type discarding struct{}
 
-func (*discarding) SegmentIn(*Segment) bool  { return true }
-func (*discarding) SegmentOut(*Segment) bool { return true }
-func (*discarding) InterfaceDown()           {}
-func (*discarding) Close()                   {}
+func (*discarding) SegmentIn(*Segment) bool { return true }
+func (*discarding) SegmentOut(s *Segment) bool {
+	if s.TCP.Flags().Contains(header.TCPFlagSyn) && len(s.TCP) > 24 && s.TCP[20] == header.TCPOptionMSS {
+		binary.BigEndian.PutUint16(s.TCP[22:], 1400)
+	}
+	return true
+}
+func (*discarding) InterfaceDown() {}
+func (*discarding) Close()         {}
