@@ -66,7 +66,7 @@ func appendData(service string, ctx context.Context, packet Packet, data []byte,
 		}
 		// Nobody waits with a packet locked: the one who could release a packet may
 		// need this one.
-		for ; missing > 0; missing -= s.payload {
+		for missing -= s.takeFree(&further, missing); missing > 0; missing -= s.payload {
 			more, status := s.allocate(ctx, 0, wait)
 			if status != nx.Success {
 				further.release()
@@ -136,6 +136,25 @@ func (b *block) appendBytes(data []byte, further *chain) {
 		at = at.next
 		b.last = at
 	}
+}
+
+// takeFree takes free packets for so many bytes, as far as there are some, and
+// answers how many bytes they hold. It takes the lock once, and is for a pool
+// that nobody looks at.
+func (s *store) takeFree(to *chain, bytes int) int {
+	if s.config.Recorder != nil || s.config.Sites {
+		return 0
+	}
+	taken := 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for taken < bytes && s.free != nil {
+		b := s.take()
+		b.start(0)
+		to.push(b)
+		taken += s.payload
+	}
+	return taken
 }
 
 // chain is packets that a service has taken and not yet made part of a

@@ -64,7 +64,7 @@ func Copy(packet Packet, pool *Pool, wait nx.Wait) (Packet, error) {
 			copied.release()
 			return Packet{}, nx.Fail(service, status, why)
 		}
-		for ; missing > 0; missing -= s.payload {
+		for missing -= s.takeFree(&copied, missing); missing > 0; missing -= s.payload {
 			more, status := s.allocate(context.Background(), 0, wait)
 			if status != nx.Success {
 				copied.release()

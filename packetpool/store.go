@@ -179,10 +179,11 @@ func (s *store) delete() bool {
 	for _, b := range blocks {
 		b.mu.Lock()
 		s.mu.Lock()
-		switch b.state {
-		case free, inFlight:
+		switch {
+		case b.frame != nil: // its memory goes with the frame
+		case b.state == free || b.state == inFlight:
 			b.memory.drop()
-		case application:
+		case b.state == application:
 			b.data = append(make([]byte, 0, len(b.data)), b.data...)
 			b.memory.drop()
 		}
