@@ -24,22 +24,33 @@ type nxduo struct {
 	mails sync.Map // of *mailers, by address
 }
 
-// The pools, as a program on a machine with memory makes them. Inbound, a
-// packet holds a segment of any kind; outbound, a message is as long as a
-// super-segment.
+// The pools, as a program on a machine with memory makes them: 32 MiB each.
+// Inbound, packets of a page are used again while they are in the cache, but
+// where one segment is as long as a super-segment a packet holds all of it.
+// Outbound, a packet is a message, and a message is a super-segment.
 const (
-	inPayload, inPackets   = 4096, 8192
-	outPayload, outPackets = 32 << 10, 1024
+	poolMemory = 32 << 20
+	inPayload  = 4096
+	inLarge    = 65536
+	outPayload = 65536
 
-	bulkWindow = 4 << 20 // bytes; it follows the pool where that is smaller
-	bulkBlock  = 64 << 10
-	bulkQueue  = 4096 // segments that are not acknowledged
+	bulkWindow = 4 << 20  // bytes; it follows the pool where that is smaller
+	bulkBlock  = 63 << 10 // with headers less than the 65535 bytes of a super-segment
+	bulkQueue  = 4096     // segments that are not acknowledged
 )
 
 // host is an instance with its pools.
 type host struct {
 	in, out packetpool.Pool
 	inst    ip.Instance
+}
+
+// inbound is the payload of inbound packets.
+func inbound(mtu int) uint32 {
+	if mtu > inPayload {
+		return inLarge
+	}
+	return inPayload
 }
 
 func newNXDuo(p part) (design, error) {
@@ -49,10 +60,10 @@ func newNXDuo(p part) (design, error) {
 
 // up makes the pools and the instance.
 func (s *host) up(mtu int, far, own []netip.Prefix) error {
-	if err := packetpool.PoolCreate(&s.in, "inbound", inPayload, memoryFor(inPackets, inPayload)); err != nil {
+	if err := packetpool.PoolCreate(&s.in, "inbound", inbound(mtu), poolMemory); err != nil {
 		return err
 	}
-	if err := packetpool.PoolCreate(&s.out, "outbound", outPayload, memoryFor(outPackets, outPayload)); err != nil {
+	if err := packetpool.PoolCreate(&s.out, "outbound", outPayload, poolMemory); err != nil {
 		return err
 	}
 	return s.create(tun.New(tun.Config{MTU: uint32(mtu), Addresses: far}), own)
@@ -105,8 +116,8 @@ func (s *host) down() error {
 }
 
 func (d *nxduo) about() string {
-	return fmt.Sprintf("ip, tcp, smtp over %s; pools of %d x %d bytes in, %d x %d out",
-		offload(d.inst.Link()), inPackets, inPayload, outPackets, outPayload)
+	return fmt.Sprintf("ip, tcp, smtp over %s; pools of %d MiB, packets of %d bytes in and %d out",
+		offload(d.inst.Link()), poolMemory>>20, inbound(d.part.MTU), outPayload)
 }
 
 func (d *nxduo) close() error {
@@ -144,7 +155,6 @@ type socket struct {
 	host   *host
 	family packetpool.PacketType
 	tcp    tcp.Socket
-	data   []byte
 }
 
 var someBytes = make([]byte, bulkBlock)
