@@ -20,11 +20,12 @@ import (
 // it is entered with locks of gVisor held.
 type gate struct {
 	nested.Endpoint
-	inst *Instance
+	inst   *Instance
+	pooled bool // the link's frames lie in packets of the default pool
 }
 
 func newGate(inst *Instance, endpoint link.Endpoint) *gate {
-	g := &gate{inst: inst}
+	g := &gate{inst: inst, pooled: link.Pooled(endpoint)}
 	g.Init(endpoint, g)
 	return g
 }
@@ -62,7 +63,7 @@ func (g *gate) DeliverNetworkPacket(_ tcpip.NetworkProtocolNumber, pkt *stack.Pa
 // receive takes a datagram in: into packets of the pool, then where it belongs.
 // The caller keeps its reference.
 func (g *gate) receive(pkt *stack.PacketBuffer, looped bool) {
-	admitted, release, ok := g.admit(pkt)
+	admitted, release, ok := g.admit(pkt, looped)
 	if !ok {
 		if looped { // as the original counts a copy that it cannot make
 			g.inst.drop(nx.Sent, dropPoolEmpty, pkt.Size(), headOf(pkt))

@@ -1,6 +1,7 @@
 package ip
 
 import (
+	"gonetx/ip/link"
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 
@@ -17,13 +18,13 @@ func poolCreated(pool *packetpool.Pool) bool {
 // reader read into packets is left alone, and the reader takes the pool's
 // references back. Anything else is copied into packets, and release does that
 // and gives the copy up. False: the pool has not enough packets.
-func (g *gate) admit(pkt *stack.PacketBuffer) (admitted *stack.PacketBuffer, release func(), ok bool) {
-	views, _ := pkt.AsViewList()
-	if g.inst.pool.Owns(views.Front()) {
+func (g *gate) admit(pkt *stack.PacketBuffer, looped bool) (admitted *stack.PacketBuffer, release func(), ok bool) {
+	if g.pooled && !looped {
 		return pkt, func() {}, true
 	}
 	foreign := pkt.Data().ToBuffer()
-	data, frame, ok := g.inst.pool.Admit(foreign)
+	headers := link.HeaderBytes([][]byte{link.Head(pkt)}, pkt.Size())
+	data, frame, ok := g.inst.pool.Admit(foreign, headers)
 	foreign.Release()
 	if !ok {
 		return nil, nil, false

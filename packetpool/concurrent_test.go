@@ -269,7 +269,7 @@ func TestFramesAndProgramsOnOnePool(t *testing.T) {
 				for _, area := range areas {
 					rest = rest[copy(area, rest):]
 				}
-				payload, frame := r.Commit(len(data))
+				payload, frame := r.Commit(len(data), 0)
 				frames <- payload.Clone()
 				frame.Reclaim(payload.AsViewList())
 				payload.Release()

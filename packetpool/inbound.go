@@ -145,10 +145,11 @@ func (pool *Pool) admit(size int) (Frame, bool) {
 	return Frame{s, f}, true
 }
 
-// lost sees to the packets of a frame whose memory the stack has replaced by
-// its own: where headers straddle packets it merges them. They get new memory
-// and are free when kept is, another packet of the frame; at once without one.
-// The frame ends. The caller holds s.mu.
+// lost sees to the packets of a frame that Reclaim has not found. Those that held
+// headers only are free. Of others the stack has replaced the memory by its own,
+// where a header that nobody told of straddles packets: they get new memory and
+// are free when kept is, another packet of the frame; at once without one. The
+// frame ends. The caller holds s.mu.
 func (s *store) lost(f *frame, kept *block) {
 	for _, b := range f.blocks {
 		if b == nil {
@@ -156,6 +157,8 @@ func (s *store) lost(f *frame, kept *block) {
 		}
 		b.frame = nil
 		switch {
+		case b.memory.view != nil:
+			s.put(b)
 		case s.deleted.Load():
 		case kept == nil:
 			s.renew(b)

@@ -35,7 +35,7 @@ func (r *reader) read(t testing.TB, data []byte) (*stack.PacketBuffer, packetpoo
 		rest = rest[copy(area, rest):]
 	}
 	require.Empty(t, rest, "the pool has room for the frame")
-	payload, frame := r.Commit(len(data))
+	payload, frame := r.Commit(len(data), 0)
 	require.EqualValues(t, len(data), payload.Size())
 	return stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload}), frame
 }
@@ -109,7 +109,7 @@ func TestFrameIsNotCopied(t *testing.T) {
 	areas := r.Reserve(200)
 	require.Len(t, areas, 2)
 	first, second := &areas[0][0], &areas[1][0]
-	payload, frame := r.Commit(200)
+	payload, frame := r.Commit(200, 0)
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 	views, _ := pkt.AsViewList()
 	assert.Same(t, first, &views.Front().AsSlice()[0])
@@ -141,7 +141,7 @@ func TestPacketsOfAHeldFrameAreNotUsedAgain(t *testing.T) {
 	_, err = packetpool.Allocate(pool, packetpool.ReceivePacket, nx.NoWait)
 	require.ErrorIs(t, err, nx.NoPacket)
 	assert.Empty(t, r.Reserve(100), "nor for the next frame")
-	_, _, ok := pool.Admit(buffer.Buffer{})
+	_, _, ok := pool.Admit(buffer.Buffer{}, 0)
 	assert.True(t, ok, "nothing needs no packet")
 	assert.Equal(t, data, clone.Data().AsRange().ToSlice())
 
@@ -299,20 +299,20 @@ func TestAdmitCopiesAFrameIntoPackets(t *testing.T) {
 	pool := nxtest.NewPool(t, 100, 3)
 	data := counting(250)
 	foreign := buffer.MakeWithData(data)
-	payload, frame, ok := pool.Admit(foreign)
+	payload, frame, ok := pool.Admit(foreign, 0)
 	require.True(t, ok)
 	assert.Zero(t, free(t, pool))
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 	assert.Equal(t, data, pkt.Data().AsRange().ToSlice())
 
-	_, _, ok = pool.Admit(foreign)
+	_, _, ok = pool.Admit(foreign, 0)
 	assert.False(t, ok, "no packet is free: the frame is dropped")
-	_, _, ok = new(packetpool.Pool).Admit(foreign)
+	_, _, ok = new(packetpool.Pool).Admit(foreign, 0)
 	assert.False(t, ok)
 
 	reclaim(frame, pkt)
 	pkt.DecRef()
-	payload, frame, ok = pool.Admit(foreign)
+	payload, frame, ok = pool.Admit(foreign, 0)
 	require.True(t, ok, "the packets of the last frame are found")
 	views := payload.AsViewList()
 	frame.Reclaim(views)
@@ -325,9 +325,9 @@ func TestFramesAreIndependent(t *testing.T) {
 	pool := nxtest.NewPool(t, 100, 6)
 	foreign := buffer.MakeWithData(counting(150))
 	defer foreign.Release()
-	one, frameOne, ok := pool.Admit(foreign)
+	one, frameOne, ok := pool.Admit(foreign, 0)
 	require.True(t, ok)
-	two, frameTwo, ok := pool.Admit(foreign)
+	two, frameTwo, ok := pool.Admit(foreign, 0)
 	require.True(t, ok)
 	frameTwo.Reclaim(two.AsViewList())
 	two.Release()
@@ -383,14 +383,14 @@ func TestInboundReserve(t *testing.T) {
 	assert.Len(t, r.Reserve(1000), 4, "all there are")
 	assert.Zero(t, free(t, pool))
 
-	payload, frame := r.Commit(0)
+	payload, frame := r.Commit(0, 0)
 	assert.Zero(t, payload.Size())
 	frame.Reclaim(payload.AsViewList())
-	payload, frame = r.Commit(401)
+	payload, frame = r.Commit(401, 0)
 	assert.Zero(t, payload.Size(), "more than there is room for")
 	frame.Reclaim(payload.AsViewList())
 
-	payload, frame = r.Commit(101)
+	payload, frame = r.Commit(101, 0)
 	frame.Reclaim(payload.AsViewList())
 	payload.Release()
 	assert.Len(t, r.Reserve(200), 2, "what the frame did not need")
@@ -403,7 +403,7 @@ func TestInboundReserve(t *testing.T) {
 	none.Return()
 	none.Init(nil)
 	assert.Empty(t, none.Reserve(10))
-	_, frame = none.Commit(1)
+	_, frame = none.Commit(1, 0)
 	frame.Reclaim(buffer.ViewList{})
 }
 
@@ -490,7 +490,7 @@ func TestDeleteWithFramesOut(t *testing.T) {
 
 	require.NoError(t, packetpool.PoolDelete(pool))
 	copy(areas[0], data) // the reader is in the middle of it
-	payload, frame := r.Commit(100)
+	payload, frame := r.Commit(100, 0)
 	frame.Reclaim(payload.AsViewList())
 	payload.Release()
 	r.Return()
@@ -552,7 +552,7 @@ func TestFrameAllocatesNothing(t *testing.T) {
 	in.Init(pool)
 	frame := func() {
 		in.Reserve(4000)
-		payload, frame := in.Commit(4000)
+		payload, frame := in.Commit(4000, 0)
 		frame.Reclaim(payload.AsViewList())
 		payload.Release()
 		in.Return()
@@ -568,7 +568,7 @@ func BenchmarkFrame(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		in.Reserve(1500)
-		payload, frame := in.Commit(1500)
+		payload, frame := in.Commit(1500, 0)
 		frame.Reclaim(payload.AsViewList())
 		payload.Release()
 	}

@@ -81,12 +81,26 @@ func (p *probe) drop() {
 
 // lend makes a buffer of the first n bytes of some packets, and gives the pool's
 // only references to the stack with it.
-func lend(blocks []*block, n int) buffer.Buffer {
+//
+// The first headers bytes go as a copy. gVisor replaces the memory in which it
+// finds the IP header: ipv4 and ipv6 keep a clone of it while they look at it
+// again (HandlePacket), and PullUp copies a shared chunk. In a packet that would
+// be all of it, and what the stack then holds would not be the packet's. A
+// packet with nothing but headers is not lent.
+func lend(blocks []*block, n, headers int) buffer.Buffer {
 	var data buffer.Buffer
+	if headers > 0 {
+		data = buffer.MakeWithView(gather(blocks, headers))
+	}
 	for _, b := range blocks {
 		size := min(n, len(b.data))
-		n -= size
+		skip := min(headers, size)
+		n, headers = n-size, headers-skip
+		if skip == size {
+			continue
+		}
 		b.memory.window(size)
+		b.memory.view.TrimFront(skip)
 		one := buffer.MakeWithView(b.memory.view)
 		b.memory.view = nil
 		data.Merge(&one) // Append would copy into the room of the view before
@@ -94,23 +108,39 @@ func lend(blocks []*block, n int) buffer.Buffer {
 	return data
 }
 
+// gather copies the first n bytes of some packets.
+func gather(blocks []*block, n int) *buffer.View {
+	v := buffer.NewView(n)
+	for _, b := range blocks {
+		size := min(n, len(b.data))
+		_, _ = v.Write(b.data[:size]) // writes all
+		if n -= size; n == 0 {
+			break
+		}
+	}
+	return v
+}
+
 // Commit tells that the first n bytes of what Reserve answered were filled.
 // They are a frame now, whose memory is the stack's: n must not be more than
-// there was room for, and not 0. The caller owns the buffer, and calls
-// [Frame.Reclaim] when the stack has seen the frame, or when it is dropped.
-func (in *Inbound) Commit(n int) (buffer.Buffer, Frame) {
+// there was room for, and not 0. So many of them are headers, which the stack
+// gets as a copy; 0 when that is not known, and then the stack copies more. The
+// caller owns the buffer, and calls [Frame.Reclaim] when the stack has seen the
+// frame, or when it is dropped.
+func (in *Inbound) Commit(n, headers int) (buffer.Buffer, Frame) {
 	f := in.commit(n)
 	if f.frame == nil {
 		return buffer.Buffer{}, f
 	}
-	return lend(f.frame.blocks, n), f
+	return lend(f.frame.blocks, n, min(headers, n)), f
 }
 
-// Admit copies a frame that lies in other memory into packets of the pool. The
-// caller keeps data, owns the buffer, and calls [Frame.Reclaim] as after
-// [Inbound.Commit]. False: the pool has not enough packets, or is not created;
-// the frame is to be dropped and counted.
-func (pool *Pool) Admit(data buffer.Buffer) (buffer.Buffer, Frame, bool) {
+// Admit copies a frame that lies in other memory into packets of the pool; so
+// many bytes of it are headers, as for [Inbound.Commit]. The caller keeps data,
+// owns the buffer, and calls [Frame.Reclaim] as after Commit. False: the pool
+// has not enough packets, or is not created; the frame is to be dropped and
+// counted.
+func (pool *Pool) Admit(data buffer.Buffer, headers int) (buffer.Buffer, Frame, bool) {
 	size := int(data.Size())
 	f, ok := pool.admit(size)
 	if !ok || size == 0 {
@@ -121,7 +151,7 @@ func (pool *Pool) Admit(data buffer.Buffer) (buffer.Buffer, Frame, bool) {
 		n, _ := data.ReadAt(b.data, int64(from)) // less than b.data holds only at the end
 		from += n
 	}
-	return lend(f.frame.blocks, size), f, true
+	return lend(f.frame.blocks, size, min(headers, size)), f, true
 }
 
 // Owns tells whether v lies in packets of this pool.

@@ -86,7 +86,7 @@ func (b *Base) store(frame []byte) (data buffer.Buffer, held packetpool.Frame, o
 		b.inbound.Return()
 		return data, held, false
 	}
-	data, held = b.inbound.Commit(len(frame))
+	data, held = b.inbound.Commit(len(frame), HeaderBytes([][]byte{frame}, len(frame)))
 	return data, held, true
 }
 

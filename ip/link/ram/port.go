@@ -22,8 +22,8 @@ type Driver struct {
 	unplugged bool
 }
 
-// Unplugged is why the link is down after Unplug.
-var Unplugged = errors.New("the cable is unplugged")
+// ErrUnplugged is why the link is down after Unplug.
+var ErrUnplugged = errors.New("the cable is unplugged")
 
 // Open implements link.Driver.
 func (d *Driver) Open(a link.Attachment) (link.Endpoint, error) {
@@ -35,7 +35,7 @@ func (d *Driver) Open(a link.Attachment) (link.Endpoint, error) {
 	e := &endpoint{driver: d, network: d.network, ended: make(chan struct{})}
 	e.Init("ram", d.device, d.network.config.MTU, a)
 	if d.unplugged {
-		e.LinkChange(false, Unplugged)
+		e.LinkChange(false, ErrUnplugged)
 	}
 	d.current = e
 
@@ -64,7 +64,7 @@ func (d *Driver) plug(in bool) {
 	if in {
 		e.LinkChange(true, nil)
 	} else {
-		e.LinkChange(false, Unplugged)
+		e.LinkChange(false, ErrUnplugged)
 	}
 }
 

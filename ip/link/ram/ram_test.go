@@ -173,7 +173,7 @@ func TestCableTellsTheInstance(t *testing.T) {
 	d.Plug()
 	assert.True(t, e.Info().Up)
 	assert.Equal(t, []bool{false, true}, changes, "no news, no call")
-	assert.Equal(t, []error{ram.Unplugged, nil}, why)
+	assert.Equal(t, []error{ram.ErrUnplugged, nil}, why)
 	require.NoError(t, e.Release())
 	assert.False(t, e.Info().Up)
 }

@@ -101,7 +101,7 @@ func (in *intake) packet(n int) (pkt *stack.PacketBuffer, protocol tcpip.Network
 		in.again()
 		return nil, 0, link.DropPoolEmpty
 	default:
-		data, in.held = in.packets.Commit(n)
+		data, in.held = in.packets.Commit(n, link.HeaderBytes(in.areas, n))
 		in.again()
 	}
 	pkt = stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
