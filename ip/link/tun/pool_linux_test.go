@@ -54,4 +54,3 @@ func TestPoolIsTheLimit(t *testing.T) {
 		})
 	}
 }
-
