@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"gonetx/ip/link"
 	"gonetx/ip/link/ram"
 	"gonetx/packetpool"
 	"gonetx/packetpool/nxtest"
@@ -46,7 +47,7 @@ func BenchmarkGateIn(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				copy(in.Reserve(len(data))[0], data)
-				payload, f := in.Commit(len(data))
+				payload, f := in.Commit(len(data), link.HeaderBytes([][]byte{data}, len(data)))
 				pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 				pkt.RXChecksumValidated = true
 				inst.gate.DeliverNetworkPacket(protocol, pkt)

@@ -165,7 +165,7 @@ func BenchmarkArrival(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				r.Reserve(len(data)) // a device would fill it
-				payload, frame := r.Commit(len(data))
+				payload, frame := r.Commit(len(data), 0)
 				pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 				clone := pkt.Clone()
 				reclaim(frame, pkt)
