@@ -228,3 +228,25 @@ func TestContextEndsAConnect(t *testing.T) {
 	assert.Less(t, time.Since(started), 5*time.Second, "not the ten seconds of a connect")
 	require.NoError(t, smtp.ClientDelete(&c))
 }
+
+// A reply of 3 kB goes through ten packets of 128 bytes, the guide's own pool
+// of the instance.
+func TestLongReplyThroughTheGuidesPool(t *testing.T) {
+	network := ram.NewNetwork(ram.Config{})
+	clientPool, ipPool, serverPool := nxtest.NewPool(t, 800, 9), nxtest.NewPool(t, 128, 10), nxtest.NewPool(t, 1536, 64)
+	client := instance(t, network, "client", ipPool, clientIPv4, clientIPv6)
+	server := instance(t, network, "server", serverPool, serverIPv4, serverIPv6)
+	serve(t, server, serverPool, func(line string) string {
+		if strings.HasPrefix(line, "EHLO") {
+			return strings.Repeat("250-"+strings.Repeat("x", 70)+"\r\n", 40) + "250 end\r\n"
+		}
+		return friendlyReply(line)
+	})
+	for _, address := range []netip.Addr{serverIPv4, serverIPv6} {
+		c := &smtp.Client{Config: &smtp.Config{EnvelopeTimeout: 300}}
+		require.NoError(t, smtp.ClientCreate(c, client, clientPool, "u", "p", "a@b", "dom", smtp.AuthNone, address, 25))
+		err := smtp.MailSend(c, "a@b", smtp.PriorityNormal, "s", []byte("x"))
+		require.NoError(t, smtp.ClientDelete(c))
+		require.NoError(t, err)
+	}
+}
