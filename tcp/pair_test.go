@@ -2,6 +2,7 @@ package tcp_test
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"gonetx/ip"
@@ -180,4 +181,16 @@ func establishedWith(t testing.TB, a, b *host, family string, windowA, windowB u
 	require.NoError(t, tcp.ServerSocketAccept(server, 1000))
 	require.NoError(t, tcp.SocketStateWait(client, tcp.Established, 1000))
 	return client, server
+}
+
+// gateway holds back what goes to the address of host A, as long as it is shut.
+type gateway struct{ shut atomic.Bool }
+
+func (g *gateway) set(shut bool) { g.shut.Store(shut) }
+
+func (g *gateway) verdict(f ram.Frame) ram.Verdict {
+	if g.shut.Load() && f.From == "B" {
+		return ram.Drop
+	}
+	return ram.Pass
 }
