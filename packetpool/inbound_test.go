@@ -380,13 +380,13 @@ func TestInboundReserve(t *testing.T) {
 	assert.Len(t, r.Reserve(250), 3)
 	assert.Equal(t, 1, free(t, pool))
 	assert.Len(t, r.Reserve(120), 2, "of those that it has")
-	assert.Len(t, r.Reserve(1000), 4, "all there are")
-	assert.Zero(t, free(t, pool))
+	assert.Len(t, r.Reserve(1000), 3, "a quarter stays free")
+	assert.Equal(t, 1, free(t, pool))
 
 	payload, frame := r.Commit(0, 0)
 	assert.Zero(t, payload.Size())
 	frame.Reclaim(payload.AsViewList())
-	payload, frame = r.Commit(401, 0)
+	payload, frame = r.Commit(301, 0)
 	assert.Zero(t, payload.Size(), "more than there is room for")
 	frame.Reclaim(payload.AsViewList())
 
@@ -397,6 +397,14 @@ func TestInboundReserve(t *testing.T) {
 	r.Return()
 	r.Return()
 	assert.Equal(t, 4, free(t, pool))
+
+	for range 3 {
+		p := take(t, pool, 0)
+		defer func() { assert.NoError(t, packetpool.Release(p)) }()
+	}
+	assert.Len(t, r.Reserve(1000), 1, "but for an acknowledgement")
+	assert.Zero(t, free(t, pool))
+	r.Return()
 
 	var none packetpool.Inbound
 	assert.Empty(t, none.Reserve(10))
