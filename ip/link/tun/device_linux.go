@@ -223,5 +223,8 @@ func (d *device) setUp(c Config, existing netlink.Link, largest uint32) error {
 			return netns.Refused("set "+d.name+" up", unix.CAP_NET_ADMIN, err)
 		}
 	}
+	if !c.LeaveDown {
+		awaitLocal(c.Addresses)
+	}
 	return nil
 }

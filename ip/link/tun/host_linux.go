@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -84,4 +85,22 @@ func addAddress(l netlink.Link, p netip.Prefix) error {
 		return fmt.Errorf("IPv6 wants an MTU of %d: %w", least, err)
 	}
 	return err
+}
+
+// awaitLocal waits until the kernel takes datagrams for the addresses. It makes
+// the local route of an IPv6 address in a work queue, after it has answered
+// (addrconf_dad_start, also without detection); a SYN that comes before is
+// lost. An address that does not get there in time is left to itself.
+func awaitLocal(addresses []netip.Prefix) {
+	deadline := time.Now().Add(time.Second)
+	for _, p := range addresses {
+		for p.Addr().Is6() && !isLocal(p.Addr()) && time.Now().Before(deadline) {
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+}
+
+func isLocal(a netip.Addr) bool {
+	routes, err := netlink.RouteGet(a.AsSlice())
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
 }

@@ -127,6 +127,19 @@ func TestDeviceIsGoneAfterRelease(t *testing.T) {
 }
 
 // What the driver opens must not live on in a program that the process starts.
+// When Open returns, the kernel takes what is sent to the host's addresses.
+func TestAddressesAreThereAtOnce(t *testing.T) {
+	namespaces(t)
+	for range 20 {
+		e, err := New(Config{Addresses: hosts}).Open(link.Attachment{})
+		require.NoError(t, err)
+		for _, p := range hosts {
+			assert.True(t, isLocal(p.Addr()), p)
+		}
+		require.NoError(t, e.Release())
+	}
+}
+
 func TestDescriptorIsNotInherited(t *testing.T) {
 	namespaces(t)
 	e, err := New(Config{}).Open(link.Attachment{})
