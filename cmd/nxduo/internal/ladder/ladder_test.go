@@ -3,6 +3,7 @@ package ladder
 import (
 	"bytes"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +21,9 @@ func sent(text string, bytes int) nx.Event {
 }
 
 func reply(text string, bytes int) nx.Event {
-	return nx.DialogueEvent{Direction: nx.Received, Text: text, Bytes: bytes}
+	code, text := text[:3], text[4:]
+	number, _ := strconv.Atoi(code)
+	return nx.DialogueEvent{Direction: nx.Received, Code: number, Text: text, Bytes: bytes}
 }
 
 func out(seq uint32, n int) nx.Event {
@@ -57,6 +60,9 @@ func TestRows(t *testing.T) {
 	}
 	var got []row
 	for _, x := range r.Rows() {
+		for i := range x.Lines {
+			x.Lines[i] = x.code(i) + x.Lines[i]
+		}
 		got = append(got, row{x.From, strings.Join(x.Lines, "|"), x.Bytes, x.Segments, x.Again})
 	}
 	assert.Equal(t, []row{
@@ -82,7 +88,7 @@ func TestDetailKeepsTheLinesOfAReplyTogether(t *testing.T) {
 	for _, row := range r.Rows() {
 		lines = append(lines, strings.Join(row.Lines, "|"))
 	}
-	assert.Equal(t, []string{"[SYN,ACK]", "250-localhost|250 SIZE", "[PSH,ACK]", "(CLOSED to SYN SENT: connect)"}, lines)
+	assert.Equal(t, []string{"[SYN,ACK]", "localhost|SIZE", "[PSH,ACK]", "(CLOSED to SYN SENT: connect)"}, lines)
 }
 
 func TestSummary(t *testing.T) {

@@ -47,8 +47,8 @@ func (p *Printer) Print(rows []Row, hold int) {
 
 func (p *Printer) row(r Row) {
 	var lines []string
-	for _, l := range r.Lines {
-		lines = append(lines, wrap(printable(l), p.column)...)
+	for i, l := range r.Lines {
+		lines = append(lines, wrap(printable(r.code(i)+l), p.column)...)
 	}
 	arrow := "-->"
 	if r.From == Server {
@@ -78,6 +78,17 @@ func (p *Printer) row(r Row) {
 	}
 }
 
+// code is what stands before line i of a reply on the wire.
+func (r *Row) code(i int) string {
+	switch {
+	case r.Code == 0:
+		return ""
+	case i < len(r.Lines)-1:
+		return fmt.Sprintf("%03d-", r.Code)
+	}
+	return fmt.Sprintf("%03d ", r.Code)
+}
+
 func (p *Printer) line(at, left, arrow, right, bytes, segments string) {
 	s := fmt.Sprintf("%8s  %s %3s %s%8s%13s", at, pad(left, p.column), arrow, pad(right, p.column), bytes, segments)
 	fmt.Fprintln(p.w, strings.TrimRight(s, " "))
@@ -103,7 +114,7 @@ func wrap(s string, width int) []string {
 	rest := []rune(s)
 	for len(rest) > width {
 		cut := width
-		for i := width; i > width/2; i-- {
+		for i := width; i > width/3; i-- {
 			if rest[i] == ' ' {
 				cut = i
 				break

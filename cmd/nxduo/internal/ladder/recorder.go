@@ -17,9 +17,10 @@ import (
 // Row is one message of the dialogue: a command, a reply with all its lines,
 // or the mail itself.
 type Row struct {
-	At       time.Duration `json:"at_ns"` // since the recorder was made
-	From     string        `json:"from"`  // "client" or "server"
-	Lines    []string      `json:"lines"`
+	At       time.Duration `json:"at_ns"`          // since the recorder was made
+	From     string        `json:"from"`           // "client" or "server"
+	Code     int           `json:"code,omitempty"` // of a reply
+	Lines    []string      `json:"lines"`          // of a reply without its code
 	Bytes    int           `json:"bytes"`
 	Segments int           `json:"segments"`         // with data, as on the wire
 	Again    int           `json:"again"`            // of them sent for another time
@@ -153,7 +154,7 @@ func (r *Recorder) dialogue(at time.Duration, e nx.DialogueEvent) {
 	r.settle()
 	r.open, r.reply = -1, len(r.rows)
 	r.add(Row{
-		At: at, From: Server, Lines: []string{e.Text}, Bytes: e.Bytes,
+		At: at, From: Server, Code: e.Code, Lines: []string{e.Text}, Bytes: e.Bytes,
 		Segments: r.arrived.pending.Data, Again: r.arrived.pending.Again,
 	})
 	r.arrived.pending = Totals{}
