@@ -1,3 +1,84 @@
+// Command nxduo runs the NetX Duo model of this module from the command line:
+// a demonstration that needs nothing, and a mail to a real server.
 package main
 
-func main() {}
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+const description = `A TCP/IP stack on the model of NetX Duo: an IP instance on a TUN device,
+a packet pool of fixed size, TCP, and an SMTP client.
+
+    nxduo demo                        two mails through a stack in namespaces of its own
+    nxduo demo --pcap demo.pcapng     the same, with a capture for Wireshark
+    nxduo send --server mail.example.com --from a@b.example --to c@d.example < mail.txt
+
+` + exitHelp
+
+type commands struct {
+	Demo demoCommand `cmd:"" help:"Send the mail of NetX Duo's guide to an embedded server, over IPv4 and over IPv6."`
+	Send sendCommand `cmd:"" help:"Send one mail from standard input to a real server."`
+}
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run is the program: it answers the exit code.
+func run(args []string, std streams) (code int) {
+	var c commands
+	type exit int
+	defer func() { // kong ends with Exit after --help
+		switch e := recover().(type) {
+		case nil:
+		case exit:
+			code = int(e)
+		default:
+			panic(e)
+		}
+	}()
+	parser, err := kong.New(&c,
+		kong.Name("nxduo"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, NoAppDescFormat: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.Bind(std),
+	)
+	if err != nil {
+		fmt.Fprintln(std.err, "nxduo:", err)
+		return exitOther
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	context, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(std.err, "nxduo:", err)
+		var wrong *kong.ParseError
+		if errors.As(err, &wrong) {
+			fmt.Fprintf(std.err, "Run \"%s --help\" for what there is.\n", wrong.Context.Command())
+		}
+		return exitUsage
+	}
+	err = context.Run()
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(std.err, "nxduo:", err)
+	for _, line := range adviceOn(err) {
+		fmt.Fprintln(std.err, line)
+	}
+	return exitCode(err)
+}
