@@ -60,24 +60,25 @@ func newStack(clock nx.Clock, release bool) *stack.Stack {
 	return s
 }
 
-// setTiming gives all connections the retransmission of release 6.4.2: every
-// second (NX_TCP_TRANSMIT_TIMER_RATE, shift 0), ten times
-// (NX_TCP_MAXIMUM_RETRIES), and no selective acknowledgements. Otherwise gVisor
-// keeps its own, which is better: SACK, RACK, times taken from the round trip.
+// setTiming prepares the stack for the timing of release 6.4.2, which package
+// tcp keeps: gVisor sends nothing again by itself, and there are no selective
+// acknowledgements. Otherwise gVisor keeps its own timing, which is better: SACK,
+// RACK, times taken from the round trip.
 //
-// The handshake has a timer of its own in gVisor (connect.go, InitialRTO
-// doubled up to the constant MaxRTO), which these options do not reach.
+// The handshake has a timer of its own in gVisor (connect.go, InitialRTO doubled
+// up to the constant MaxRTO), which these options do not reach; package tcp keeps
+// back what it sends.
 func setTiming(s *stack.Stack, release bool) {
 	if !release {
 		return
 	}
-	const every = time.Second
+	const never = 1000 * time.Hour
 	sack := tcpip.TCPSACKEnabled(false)
 	recovery := tcpip.TCPRecovery(0)
-	shortest, longest := tcpip.TCPMinRTOOption(every), tcpip.TCPMaxRTOOption(every)
-	retries := tcpip.TCPMaxRetriesOption(10)
-	// The shortest first: gVisor refuses a longest below it.
-	for _, option := range []tcpip.SettableTransportProtocolOption{&sack, &recovery, &shortest, &longest, &retries} {
+	longest, shortest := tcpip.TCPMaxRTOOption(never), tcpip.TCPMinRTOOption(never)
+	handshake := tcpip.TCPSynRetriesOption(255)
+	// The longest first: gVisor refuses a shortest above it.
+	for _, option := range []tcpip.SettableTransportProtocolOption{&sack, &recovery, &longest, &shortest, &handshake} {
 		must(s.SetTransportProtocolOption(tcp.ProtocolNumber, option))
 	}
 }

@@ -115,7 +115,7 @@ func (c *connection) answer() {
 	c.peerOptions(h)
 	c.sender.window = uint32(h.WindowSize())
 	c.endpoint.listen(c)
-	if d := s.patience(); d > 0 {
+	if d := s.patience(); d > 0 && c.release == nil {
 		s.giveUp = p.clock.AfterFunc(d, func() { s.giveUpOn(c) })
 	}
 	p.mu.Unlock()

@@ -148,7 +148,7 @@ func (p *protocol) startConnect(s *Socket, server netip.AddrPort) (*connection, 
 	s.local, s.peer = route.Source, server
 	s.counters, s.client, s.quiet = socketCounters{}, true, flow{}
 	c := s.newConnection(flow{netip.AddrPortFrom(route.Source, s.port), server})
-	if d := s.patience(); d > 0 {
+	if d := s.patience(); d > 0 && c.release == nil {
 		s.giveUp = p.clock.AfterFunc(d, func() { s.giveUpOn(c) })
 	}
 	return c, nx.Success, nil
@@ -170,7 +170,7 @@ func (c *connection) open(s *Socket) error {
 	}
 	c.endpoint.setHeader(s)
 	c.endpoint.setKeepalive(&s.config)
-	c.endpoint.setUserTimeout(s.patience())
+	c.setPatience(s)
 	c.p.mu.Lock()
 	c.ready = true
 	wanted := s.conn == c && !c.over
@@ -179,6 +179,14 @@ func (c *connection) open(s *Socket) error {
 		return nil
 	}
 	return c.endpoint.connect(c.flow)
+}
+
+// setPatience has gVisor give up when the retries of the release were used up.
+// The release's own timing counts them itself.
+func (c *connection) setPatience(s *Socket) {
+	if c.release == nil {
+		c.endpoint.setUserTimeout(s.patience())
+	}
 }
 
 // patience is how long a SYN or SYN-ACK is repeated: each retry waits

@@ -37,6 +37,7 @@ type connection struct {
 	limit    uint32 // of our own segments: the link's MTU less the headers, or what mss_set said
 	sender   sender
 	receiver receiver
+	release  *release // nil: gVisor's timing
 
 	intake intake // guarded by the socket's reading lock
 }
@@ -54,6 +55,9 @@ func (s *Socket) newConnection(f flow) *connection {
 	c.receiver.shift = -1
 	if s.config.WindowScaling {
 		c.receiver.shift = scaleFor(c.receiver.size)
+	}
+	if c.p.inst.Release() {
+		c.release = &release{delay: ackTicks}
 	}
 	s.conn = c
 	c.p.connections[f] = c
@@ -161,7 +165,7 @@ func (c *connection) handshakeDone(ep tcpip.Endpoint) {
 	}
 	c.endpoint.setHeader(s)
 	c.endpoint.setKeepalive(&s.config)
-	c.endpoint.setUserTimeout(s.patience())
+	c.setPatience(s)
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	if c.socket != s || c.over {
@@ -201,6 +205,9 @@ func (c *connection) abandon(reset, keep bool) {
 	c.p.mu.Lock()
 	ready, handshaking := c.ready, c.handshaking
 	c.handshaking, c.mute = false, !reset
+	if c.p.connections[c.flow] == nil {
+		c.p.connections[c.flow] = c // forgotten already, and yet the gate is to know what is muted
+	}
 	c.p.mu.Unlock()
 
 	switch {

@@ -117,6 +117,7 @@ func (p *protocol) cut(s *Socket, c *connection, reset bool, disconnecting nx.St
 	mine := s.conn == c && !c.over
 	if mine {
 		c.noteCause(ErrDisconnected)
+		s.keepLast()
 	}
 	p.mu.Unlock()
 	if !mine {

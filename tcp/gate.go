@@ -15,14 +15,20 @@ import (
 func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 	p.record(nx.Received, seg)
 	p.mu.Lock()
+	f := flow{seg.Local, seg.Remote}
+	if c := p.connections[f]; c != nil && !seg.Damaged {
+		pass, answer := c.segmentIn(seg)
+		if c.waits() {
+			p.arm()
+		}
+		p.mu.Unlock()
+		c.send(answer)
+		return pass
+	}
 	defer p.mu.Unlock()
 	if seg.Damaged {
 		p.counters.ChecksumErrors++
 		return false
-	}
-	f := flow{seg.Local, seg.Remote}
-	if c := p.connections[f]; c != nil {
-		return c.segmentIn(seg)
 	}
 	if p.isQuiet(f) {
 		return false
@@ -57,20 +63,30 @@ func (p *protocol) isQuiet(f flow) bool {
 
 // SegmentOut implements ip.Transport.
 func (p *protocol) SegmentOut(seg *ip.Segment) bool {
-	pass := p.segmentOut(seg)
+	p.mu.Lock()
+	f := flow{seg.Local, seg.Remote}
+	c := p.connections[f]
+	pass, instead := false, []control(nil)
+	if c != nil {
+		pass, instead = c.segmentOut(seg, p.raw[seg.Packet])
+	} else {
+		pass = p.strayOut(seg, f)
+	}
+	p.mu.Unlock()
+	if pass && p.inst.Release() && seg.Payload == 0 && !p.packetLeft() {
+		pass = false
+	}
 	if pass {
 		p.record(nx.Sent, seg)
+	}
+	if c != nil {
+		c.send(instead)
 	}
 	return pass
 }
 
-func (p *protocol) segmentOut(seg *ip.Segment) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f := flow{seg.Local, seg.Remote}
-	if c := p.connections[f]; c != nil {
-		return c.segmentOut(seg)
-	}
+// strayOut is a segment of no connection.
+func (p *protocol) strayOut(seg *ip.Segment, f flow) bool {
 	const synAck = header.TCPFlagSyn | header.TCPFlagAck
 	if seg.TCP.Flags()&synAck == synAck {
 		// Of a handshake that was given up before gVisor began it.
@@ -82,23 +98,30 @@ func (p *protocol) segmentOut(seg *ip.Segment) bool {
 
 // segmentIn is a segment to the connection. The caller holds the protocol's
 // lock.
-func (c *connection) segmentIn(seg *ip.Segment) bool {
+func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	h, flags := seg.TCP, seg.TCP.Flags()
 	r, t := &c.receiver, &c.sender
+	from, length := h.SequenceNumber(), uint32(seg.Payload)
+	if c.release != nil && r.started {
+		if a, drop := c.releaseIn(from, length, h); drop {
+			return false, a
+		} else {
+			answer = a
+		}
+	}
 	if flags.Contains(header.TCPFlagSyn) {
-		return c.synIn(seg)
+		return c.synIn(seg), nil
 	}
 	if c.request != nil {
-		return false // its SYN is not answered yet: nobody knows of the connection
+		return false, nil // its SYN is not answered yet: nobody knows of the connection
 	}
 	if !r.started { // SYN_SENT
 		if flags.Contains(header.TCPFlagRst) && flags.Contains(header.TCPFlagAck) && h.AckNumber() == t.initial+1 {
 			c.reset = true
 			c.noteCause(ErrRefused)
 		}
-		return true
+		return true, nil
 	}
-	from, length := h.SequenceNumber(), uint32(seg.Payload)
 	if flags.Contains(header.TCPFlagRst) {
 		// gVisor takes it only when it is exactly the next byte (RFC 5961 section
 		// 3.2); in the handshake of a server anywhere in the window.
@@ -106,14 +129,14 @@ func (c *connection) segmentIn(seg *ip.Segment) bool {
 			c.reset = true
 			c.noteCause(ErrReset)
 		}
-		return true
+		return true, nil
 	}
 	if !r.plausible(from, length) {
 		c.p.counters.ReceivePacketsDropped++
-		return true // gVisor answers with what it expects
+		return true, answer // gVisor answers with what it expects
 	}
 	if flags.Contains(header.TCPFlagAck) && t.started {
-		c.ackIn(h.AckNumber(), uint32(h.WindowSize())<<t.shift)
+		answer = append(answer, c.ackIn(h.AckNumber(), uint32(h.WindowSize())<<t.shift)...)
 	}
 	if length > 0 {
 		if !c.takes(from, length) {
@@ -123,7 +146,7 @@ func (c *connection) segmentIn(seg *ip.Segment) bool {
 			c.p.counters.ReceivePacketsDropped++
 			h.SetSequenceNumber(r.acked - length - 1)
 			h.SetFlags(uint8(flags &^ header.TCPFlagFin))
-			return true
+			return true, answer
 		}
 		if fresh := r.accept(from, length, uint32(seg.GSOSize)); fresh > 0 {
 			c.countIn(length, uint32(seg.GSOSize))
@@ -132,7 +155,7 @@ func (c *connection) segmentIn(seg *ip.Segment) bool {
 	if flags.Contains(header.TCPFlagFin) && !r.hasFIN {
 		r.hasFIN, r.fin = true, from+length
 	}
-	return true
+	return true, answer
 }
 
 // plausible is the acceptability test of RFC 9293 section 3.10.7.4, wide enough
@@ -168,35 +191,42 @@ func (c *connection) synIn(seg *ip.Segment) bool {
 	return true
 }
 
-// ackIn is an acknowledgement from the peer.
-func (c *connection) ackIn(ack, window uint32) {
+// ackIn is an acknowledgement from the peer. It answers what is sent because of
+// it, with the release's timing.
+func (c *connection) ackIn(ack, window uint32) (again []control) {
 	t, s := &c.sender, c.socket
 	full := s != nil && t.segments >= s.queueMax
+	una, waiting := t.una, t.segments > 0
 	bytes, valid := t.acknowledge(ack)
 	if !valid {
-		return
+		return nil
 	}
 	t.window = window
 	if s == nil {
-		return
+		return nil
+	}
+	if c.release != nil && s.state >= Established {
+		again = c.acked(ack, una, bytes, waiting)
 	}
 	if bytes > 0 && full && t.segments < s.queueMax {
 		s.post(s.notify.queueDepth)
 	}
 	s.probes.answered()
 	s.wakeSender()
+	return again
 }
 
-// segmentOut is a segment that gVisor sends for the connection. The caller
-// holds the protocol's lock, and gVisor the endpoint's.
-func (c *connection) segmentOut(seg *ip.Segment) bool {
+// segmentOut is a segment that leaves: gVisor's, with the endpoint's lock held,
+// or one of our own. It answers what is sent instead of it, or beside it. The
+// caller holds the protocol's lock.
+func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, instead []control) {
 	h, flags := seg.TCP, seg.TCP.Flags()
 	r, t := &c.receiver, &c.sender
 	if flags.Contains(header.TCPFlagRst) {
 		// _nx_tcp_packet_send_rst: no acknowledgement with it.
 		h.SetFlags(uint8(header.TCPFlagRst))
 		h.SetAckNumber(0)
-		return !c.mute
+		return !c.mute, nil
 	}
 	if flags.Contains(header.TCPFlagSyn) {
 		if c.mute || flags.Contains(header.TCPFlagAck) && !c.handshaking && !c.ready {
@@ -204,18 +234,26 @@ func (c *connection) segmentOut(seg *ip.Segment) bool {
 				p, f := c.p, c.flow
 				p.inst.Post(func() { p.abortHandshake(f) })
 			}
-			return false
+			return false, nil
 		}
 		t.start(h.SequenceNumber())
+		if c.release != nil && own == nil {
+			return c.releaseOut(seg)
+		}
 		c.ownOptions(h)
 		field, _ := r.shown(min(r.size, maxWindow) << max(r.shift, 0))
 		h.SetWindowSize(field)
-		return true
+		return true, nil
 	}
 	if c.mute {
-		return false
+		return false, nil
 	}
-	if length := uint32(seg.Payload); length > 0 {
+	if c.release != nil && own == nil {
+		if pass, instead = c.releaseOut(seg); !pass {
+			return false, instead
+		}
+	}
+	if length := uint32(seg.Payload); length > 0 && (own == nil || !own.probe) {
 		from := h.SequenceNumber()
 		if before(from, t.max) {
 			c.countAgain(seg)
@@ -247,8 +285,11 @@ func (c *connection) segmentOut(seg *ip.Segment) bool {
 		if edge := ack + window; before(r.edge, edge) {
 			r.edge = edge
 		}
+		if c.release != nil {
+			c.release.delay, c.release.told = ackTicks, true
+		}
 	}
-	return true
+	return true, instead
 }
 
 // record makes the event of a segment.

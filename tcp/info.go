@@ -105,7 +105,7 @@ func (c *connection) windows() (transmit, receive uint32) {
 	} else {
 		receive = 0
 	}
-	return c.sender.usable(), receive
+	return c.usable(), receive
 }
 
 // keepLast remembers what the connection leaves.

@@ -6,6 +6,8 @@ import (
 
 	"gonetx/ip"
 	"gonetx/packetpool/nx"
+
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
 // protocol is the TCP of one IP instance. [Enable] makes it and installs it as
@@ -31,6 +33,9 @@ type protocol struct {
 	listens     map[uint16]*listenRequest
 	connections map[flow]*connection
 	counters    Info
+	serial      uint64                           // sockets created so far
+	raw         map[*stack.PacketBuffer]*control // on their way to the gate: not gVisor's
+	fast        fastTimer
 }
 
 // Enable lets an instance speak TCP: nx_tcp_enable. Before it, segments that
@@ -51,6 +56,8 @@ func Enable(inst *ip.Instance) error {
 		ports:       make(map[uint16]*port),
 		listens:     make(map[uint16]*listenRequest),
 		connections: make(map[flow]*connection),
+		raw:         make(map[*stack.PacketBuffer]*control),
+		fast:        fastTimer{began: inst.Clock().Now()},
 	}
 	if inst.Transport() != nil {
 		return nx.Fail(service, nx.AlreadyEnabled, nil)

@@ -143,6 +143,9 @@ func (s *Socket) read(c *connection, more bool) error {
 // returns with the protocol's lock held.
 func (p *protocol) taken(s *Socket, c *connection) {
 	r := &c.receiver
+	if c.waits() {
+		p.arm() // a smaller gain is told by the delayed acknowledgement
+	}
 	if c.over || r.finished || r.gain() < max(r.size/2, 1) {
 		return
 	}
@@ -151,9 +154,9 @@ func (p *protocol) taken(s *Socket, c *connection) {
 	default:
 		return
 	}
-	f, seq, ack := c.flow, c.sender.max, r.acked
+	update := c.acknowledgement()
 	p.mu.Unlock()
-	p.sendRaw(f, seq, ack, nil)
+	c.send([]control{update})
 	p.mu.Lock()
 }
 

@@ -149,7 +149,7 @@ func (c *connection) room(length uint32) uint32 {
 	if t.segments >= c.socket.queueMax {
 		return 0
 	}
-	n := min(length, t.usable())
+	n := min(length, c.usable())
 	if mss := max(t.mss, 1); uint64(n) > uint64(c.socket.queueMax-t.segments)*uint64(mss) {
 		n = (c.socket.queueMax - t.segments) * mss
 	}
@@ -273,6 +273,15 @@ func (b *probes) answered() { b.failed = 0 }
 // that would be answered.
 func (c *connection) probe() {
 	s := c.socket
+	if l := c.release; l != nil {
+		if !l.probing {
+			l.probing, l.probes = true, 0
+		}
+		if c.waits() {
+			c.p.arm()
+		}
+		return
+	}
 	if s.probes.timer != nil || s.timeout == 0 || c.sender.window > 0 || c.sender.outstanding() > 0 {
 		return
 	}
@@ -308,9 +317,9 @@ func (c *connection) probeAgain() {
 	}
 	s.probes.failed++
 	s.probes.timer = p.clock.AfterFunc(s.interval(s.probes.failed), func() { c.probeAgain() })
-	seq, ack := c.sender.una-1, c.receiver.acked
+	probe := c.probeSegment()
 	p.mu.Unlock()
-	p.sendRaw(c.flow, seq, ack, probeByte)
+	c.send([]control{probe})
 }
 
 var probeByte = []byte{0}

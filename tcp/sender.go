@@ -46,10 +46,17 @@ func (t *sender) start(syn uint32) {
 // outstanding is how many bytes are not acknowledged.
 func (t *sender) outstanding() uint32 { return t.next - t.una }
 
-// usable is how many bytes the peer's window takes now.
-func (t *sender) usable() uint32 {
-	if out := t.outstanding(); out < t.window {
-		return t.window - out
+// usable is how many bytes may be sent now: what the peer's window takes, and
+// with the release's timing no more than its congestion window. gVisor's own is
+// kept by gVisor.
+func (c *connection) usable() uint32 {
+	t := &c.sender
+	window := t.window
+	if c.release != nil {
+		window = min(window, c.release.inFlight(t.mss))
+	}
+	if out := t.outstanding(); out < window {
+		return window - out
 	}
 	return 0
 }

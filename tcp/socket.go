@@ -22,6 +22,7 @@ type Socket struct {
 
 	// Written by SocketCreate before it publishes protocol.
 	p              *protocol
+	serial         uint64 // in the order of creation
 	name           string
 	config         Config
 	typeOfService  uint8
@@ -135,6 +136,8 @@ func SocketCreate(inst *ip.Instance, socket *Socket, name string, typeOfService,
 	socket.state, socket.client = Closed, true
 	socket.last.receiveWindow = windowSize
 	p.sockets[socket] = struct{}{}
+	p.serial++
+	socket.serial = p.serial
 	p.inst.SocketsChanged(1)
 	socket.protocol.Store(p)
 	return nil

@@ -62,6 +62,9 @@ func (p *protocol) suspend(l *suspensions, s *Socket, wait nx.Wait, in *interrup
 	}
 	p.mu.Unlock()
 	served := w.Await(wait)
+	if !served && timerFirst(wait) {
+		p.fastPeriodic()
+	}
 	p.mu.Lock()
 	if in != nil {
 		in.remove(w)

@@ -83,6 +83,9 @@ func (s *Socket) advance() {
 // established ends the handshake.
 func (s *Socket) established() {
 	s.stopGivingUp()
+	if c := s.conn; c.release != nil {
+		c.release.begin(&c.sender)
+	}
 	s.set(Established, nil)
 	s.connecting.flush(nx.Success, nil)
 	s.post(s.notify.establish)

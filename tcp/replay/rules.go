@@ -58,6 +58,46 @@ func Rules() []golden.Rule {
 			},
 		},
 		{
+			Name:   "OnePacket",
+			Why:    "with one packet in the pool the original cannot connect: the SYN holds it while it waits for an address, and the request for that address finds none; here nothing is resolved (spec ip 10)",
+			Fields: []string{"pools/0/1", "*"},
+			When: func(d golden.Difference) bool {
+				t := d.Case.Context.(Context).Trace
+				if t.config("count", 64) != 1 {
+					return false
+				}
+				if d.Case.Kind == KindWire {
+					text, _ := d.Got.(string)
+					return len(t.Wire) == 0 && strings.HasPrefix(text, "C S 0 ")
+				}
+				want, got, ok := d.Number()
+				return d.Case.Kind == "pools" && ok && want == 0 && got == 1
+			},
+		},
+		{
+			Name:   "SeenInMidCall",
+			Why:    "a NX_NO_WAIT disconnect sends its RST before it changes the state of its socket (nx_tcp_socket_disconnect.c), and a thread that the RST resumes sees the old state; here a service is not interrupted",
+			Fields: []string{"states/*"},
+			When: func(d golden.Difference) bool {
+				c := d.Case.Context.(Context)
+				if c.Step < 0 {
+					return false
+				}
+				if _, async := Call(d).Worker(); !async {
+					return false
+				}
+				at := slices.Index(c.Trace.CompletionOrder, c.Step)
+				next := Step{}
+				if at >= 0 && at+1 < len(c.Trace.CompletionOrder) {
+					next = c.Trace.Steps[c.Trace.CompletionOrder[at+1]]
+				} else if at < 0 && c.Trace.CompletionOrder == nil && c.Step+1 < len(c.Trace.Steps) {
+					next = c.Trace.Steps[c.Step+1]
+				}
+				return next.Op() == "disconnect" && next.wait() == nx.NoWait && d.Path == "states."+next.text("socket") &&
+					(d.Want == "ESTABLISHED" || d.Want == "CLOSE_WAIT") && (d.Got == "CLOSED" || d.Got == "LISTEN")
+			},
+		},
+		{
 			Name:   "NoNeighborDiscovery",
 			Why:    "no link addresses, so no neighbor solicitation (32 bytes) before the first datagram to a neighbour, and none answered (spec ip 10)",
 			Fields: []string{"ip_info/packets_sent", "ip_info/bytes_sent", "ip_info/packets_received", "ip_info/bytes_received"},
