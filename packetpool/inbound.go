@@ -20,10 +20,8 @@ func (in *Inbound) Init(pool *Pool) {
 }
 
 // Reserve answers memory for a frame of that many bytes: the payloads of free
-// packets, in order. It is less when the pool has no more: a quarter of the pool
-// stays free for others while a reader waits for a frame, but for one packet that
-// takes an acknowledgement. What an earlier call answered and Commit has not used
-// comes first.
+// packets, in order. It is less when the pool has no more. What an earlier call
+// answered and Commit has not used comes first.
 //
 // The slices are good until Commit or Return.
 func (in *Inbound) Reserve(bytes int) [][]byte {
@@ -35,11 +33,6 @@ func (in *Inbound) Reserve(bytes int) [][]byte {
 	if room < bytes {
 		s.mu.Lock()
 		for room < bytes && !s.deleted.Load() {
-			if s.freeLen <= s.total/4 && room >= acknowledgement {
-				if s.sweepOldest(s.inbound.count); s.freeLen <= s.total/4 {
-					break
-				}
-			}
 			b := s.take()
 			if b == nil {
 				break
@@ -55,10 +48,6 @@ func (in *Inbound) Reserve(bytes int) [][]byte {
 	n := min(len(in.areas), s.packetsFor(bytes))
 	return in.areas[:max(n, 0)]
 }
-
-// acknowledgement is the most that a segment without data has: 40 bytes of IPv6
-// header, 60 of TCP.
-const acknowledgement = 100
 
 // commit makes a frame of the first packets.
 func (in *Inbound) commit(n int) Frame {

@@ -20,7 +20,7 @@ type Rule struct {
 }
 
 func (r *Rule) excuses(d Difference) bool {
-	p := strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(d.Path)
+	p := strings.TrimPrefix(strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(d.Path), "/")
 	return slices.ContainsFunc(r.Fields, func(pattern string) bool {
 		ok, err := path.Match(pattern, p)
 		return err == nil && ok
