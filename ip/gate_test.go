@@ -269,6 +269,12 @@ func connect(ctx context.Context, t *testing.T, from, to *Instance, address neti
 	listener, terr := to.stack.NewEndpoint(tcp.ProtocolNumber, protocol, &listening)
 	require.Nil(t, terr)
 	defer listener.Close()
+	// Without the window rule segments that came out of order could take all
+	// packets of the pool, and the one that is missing would find none, for ever.
+	fixed := tcpip.TCPModerateReceiveBufferOption(false)
+	require.Nil(t, to.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &fixed))
+	window, _ := to.ReceiveLimit(address.Is6())
+	listener.SocketOptions().SetReceiveBufferSize(int64(window), true)
 	require.Nil(t, listener.Bind(tcpip.FullAddress{Addr: toStack(address), Port: 80}))
 	require.Nil(t, listener.Listen(1))
 
