@@ -4,7 +4,6 @@ import (
 	"gonetx/ip/link"
 	"gonetx/packetpool/nx"
 
-	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/link/nested"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -119,28 +118,6 @@ func (g *gate) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 // up hands a datagram to the stack.
 func (g *gate) up(d *datagram) {
 	g.Endpoint.DeliverNetworkPacket(d.pkt.NetworkProtocolNumber, d.pkt)
-}
-
-// upSegment hands a TCP segment to the stack, its headers in memory of their
-// own. The stack holds a view of the IP header while it asks for the header
-// again (ipv4.HandlePacket), and copies the memory that it then sees shared
-// (buffer.PullUp): with the headers in the same memory, the payload would leave
-// the pool's packets there.
-func (g *gate) upSegment(d *datagram, headers int) {
-	head, ok := d.bytes(0, headers)
-	if !ok {
-		return // the caller has looked at them
-	}
-	payload := d.pkt.Data().ToBuffer()
-	payload.TrimFront(int64(headers))
-	data := buffer.MakeWithData(head)
-	data.Merge(&payload)
-
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
-	pkt.RXChecksumValidated = d.pkt.RXChecksumValidated
-	pkt.GSOOptions = d.pkt.GSOOptions
-	g.Endpoint.DeliverNetworkPacket(d.pkt.NetworkProtocolNumber, pkt)
-	pkt.DecRef()
 }
 
 // refuse drops a datagram on its way in.

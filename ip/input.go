@@ -187,7 +187,7 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 		g.refuse(d.pkt, dropBadSegment)
 		return ""
 	}
-	tcp, headerLength := header.TCP(b), len(b)
+	tcp := header.TCP(b)
 	damaged := !d.pkt.RXChecksumValidated && !d.sumsUp(header.TCPProtocolNumber)
 
 	segment := segments.Get().(*Segment)
@@ -208,7 +208,7 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 	case damaged:
 		g.inst.note(nx.Received, dropTCPChecksum, d.pkt.Size(), headOf(d.pkt))
 	case pass:
-		g.upSegment(d, d.offset+headerLength)
+		g.up(d)
 	default:
 		g.inst.note(nx.Received, dropByTransport, d.pkt.Size(), headOf(d.pkt))
 	}
