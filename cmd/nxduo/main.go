@@ -17,12 +17,14 @@ a packet pool of fixed size, TCP, and an SMTP client.
     nxduo demo                        two mails through a stack in namespaces of its own
     nxduo demo --pcap demo.pcapng     the same, with a capture for Wireshark
     nxduo send --server mail.example.com --from a@b.example --to c@d.example < mail.txt
+    nxduo pool --payload 800 --memory 8000 --body 2000   what a mail takes of a packet pool
 
 ` + exitHelp
 
 type commands struct {
 	Demo demoCommand `cmd:"" help:"Send the mail of NetX Duo's guide to an embedded server, over IPv4 and over IPv6."`
 	Send sendCommand `cmd:"" help:"Send one mail from standard input to a real server."`
+	Pool poolCommand `cmd:"" help:"Tell what a mail takes of a packet pool, and draw one packet."`
 }
 
 // streams are what a command reads and writes.
