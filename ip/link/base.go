@@ -61,7 +61,7 @@ func (b *Base) Deliver(frame []byte) {
 		b.Drop(nx.Received, DropEmpty, 0, nil)
 		return
 	}
-	data, held, ok := b.store(frame)
+	data, held, ok := b.Store(frame)
 	if !ok {
 		b.Drop(nx.Received, DropPoolEmpty, len(frame), frame)
 		return
@@ -73,8 +73,10 @@ func (b *Base) Deliver(frame []byte) {
 	pkt.DecRef()
 }
 
-// store copies a frame.
-func (b *Base) store(frame []byte) (data buffer.Buffer, held packetpool.Frame, ok bool) {
+// Store copies a frame into packets of the pool, or into memory of its own when
+// there is no pool. False: the pool has not enough packets. The reader calls
+// Reclaim of what is held when the stack has seen the frame.
+func (b *Base) Store(frame []byte) (data buffer.Buffer, held packetpool.Frame, ok bool) {
 	if b.attachment.Pool == nil {
 		return buffer.MakeWithData(frame), held, true
 	}

@@ -90,7 +90,7 @@ func newEndpoint(d *Driver, dev *device, a link.Attachment) (*endpoint, error) {
 	}
 	e.writings.New = func() any { return new(writing) }
 	e.Init("tun", dev.name, dev.mtu, a)
-	e.intake.init(a.Pool, max(dev.tso, dev.mtu), dev.vnet)
+	e.intake.init(&e.Base, max(dev.tso, dev.mtu), dev.vnet)
 	var err error
 	if e.raw, err = dev.file.SyscallConn(); err != nil {
 		return nil, err

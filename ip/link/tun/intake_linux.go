@@ -10,17 +10,20 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// scratchBytes is the largest frame that a device can give.
-const scratchBytes = 65536
+// frameBytes is the largest frame that a device can give.
+const frameBytes = 65536
 
 // intake is the memory that the reader reads into: packets of the pool, taken
 // ahead, and behind them memory of its own for what finds no room in them. A
-// frame that reaches into that is dropped; with no pool, all frames lie there
-// and are copied.
+// frame that reaches into that is dropped.
+//
+// A pool that would miss them takes no packets ahead, and nor does a reader
+// without a pool: all frames are read into the reader's memory and copied.
 type intake struct {
-	pool    *packetpool.Pool
+	base    *link.Base
 	vnet    bool
-	largest int // bytes of the largest frame that is expected
+	largest int  // bytes of the largest frame that is expected
+	ahead   bool // packets are taken ahead
 
 	packets packetpool.Inbound
 	areas   [][]byte         // of packets, for the next frame
@@ -32,10 +35,13 @@ type intake struct {
 	iov     []unix.Iovec // all of it; empty when it is to be made anew
 }
 
-func (in *intake) init(pool *packetpool.Pool, largest uint32, vnet bool) {
-	in.pool, in.largest, in.vnet = pool, int(min(largest, scratchBytes)), vnet
+func (in *intake) init(base *link.Base, largest uint32, vnet bool) {
+	in.base, in.largest, in.vnet = base, int(min(largest, frameBytes)), vnet
+	in.scratch = make([]byte, frameBytes+1) // a longer frame shows
+	pool := base.Attachment().Pool
 	in.packets.Init(pool)
-	in.scratch = make([]byte, scratchBytes)
+	// LargestFrame is half of what the pool holds: a quarter may be taken ahead.
+	in.ahead = pool != nil && uint32(in.largest) <= link.LargestFrame(pool)/2
 }
 
 // read reads one frame and answers its bytes, vnet header included.
@@ -53,7 +59,7 @@ func (in *intake) prepare() {
 	if in.vnet {
 		in.iov = append(in.iov, iovec(in.header[:]))
 	}
-	if in.pool != nil {
+	if in.ahead {
 		in.areas = in.packets.Reserve(in.largest)
 		for _, area := range in.areas {
 			in.iov = append(in.iov, iovec(area))
@@ -91,23 +97,34 @@ func (in *intake) packet(n int) (pkt *stack.PacketBuffer, protocol tcpip.Network
 			return nil, 0, reason
 		}
 	}
-	var data buffer.Buffer
-	switch {
-	case in.pool == nil:
-		data = buffer.MakeWithData(in.scratch[:n])
-	case n > in.largest:
-		return nil, 0, link.DropTooLong
-	case n > in.room():
-		in.again()
-		return nil, 0, link.DropPoolEmpty
-	default:
-		data, in.held = in.packets.Commit(n, link.HeaderBytes(in.areas, n))
-		in.again()
+	data, reason := in.store(n)
+	if reason != "" {
+		return nil, 0, reason
 	}
 	pkt = stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
 	pkt.GSOOptions = v.gso
 	pkt.RXChecksumValidated = v.verified
 	return pkt, protocol, ""
+}
+
+// store makes a buffer of n bytes that were read.
+func (in *intake) store(n int) (data buffer.Buffer, reason string) {
+	ok := true
+	switch {
+	case n > in.largest:
+		return data, link.DropTooLong
+	case !in.ahead:
+		if data, in.held, ok = in.base.Store(in.scratch[:n]); !ok {
+			return data, link.DropPoolEmpty
+		}
+	case n > in.room():
+		in.again()
+		return data, link.DropPoolEmpty
+	default:
+		data, in.held = in.packets.Commit(n, link.HeaderBytes(in.areas, n))
+		in.again()
+	}
+	return data, ""
 }
 
 // room is how many bytes the packets have.
