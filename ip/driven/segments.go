@@ -122,7 +122,8 @@ func parse(datagram []byte) (header.TCP, int, bool) {
 		payload = h.Payload()
 	case header.IPv6Version:
 		h := header.IPv6(datagram)
-		if !h.IsValid(len(datagram)) || h.TransportProtocol() != header.TCPProtocolNumber {
+		// No instance here sends extension headers.
+		if !h.IsValid(len(datagram)) || h.NextHeader() != uint8(header.TCPProtocolNumber) {
 			return nil, 0, false
 		}
 		payload = h.Payload()
