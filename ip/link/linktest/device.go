@@ -141,3 +141,12 @@ func (l *Listener) Seen() [][]byte {
 	l.seen = nil
 	return seen
 }
+
+// Forgetful is a stack that does nothing with what it is given.
+type Forgetful struct{}
+
+// DeliverNetworkPacket implements stack.NetworkDispatcher.
+func (Forgetful) DeliverNetworkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
+
+// DeliverLinkPacket implements stack.NetworkDispatcher.
+func (Forgetful) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
