@@ -33,7 +33,7 @@ func TestTransfer(t *testing.T) {
 		{"one MSS", 1460, 1536, 64, 1460, 1 << 18},
 		{"window 100", 100, 1536, 64, 300, 20_000},
 		{"chained packets", 4000, 128, 64, 500, 1 << 17},
-		{"the guide's pool", 432, 128, 10, 200, 1 << 14},
+		{"the guide's pool", 1460, 128, 10, 200, 1 << 14},
 	} {
 		families(t, func(t *testing.T, family string) {
 			t.Run(row.name, func(t *testing.T) {
