@@ -1,5 +1,5 @@
 // Command nxduo runs the NetX Duo model of this module from the command line:
-// a demonstration that needs nothing, and a mail to a real server.
+// a demonstration that needs nothing, a mail to a real server, and a benchmark.
 package main
 
 import (
@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"gonetx/cmd/nxduo/internal/bench"
 
 	"github.com/alecthomas/kong"
 )
@@ -18,6 +20,7 @@ a packet pool of fixed size, TCP, and an SMTP client.
     nxduo demo --pcap demo.pcapng     the same, with a capture for Wireshark
     nxduo send --server mail.example.com --from a@b.example --to c@d.example < mail.txt
     nxduo pool --payload 800 --memory 8000 --body 2000   what a mail takes of a packet pool
+    nxduo bench                       what it costs, compared with the kernel
 
 ` + exitHelp
 
@@ -25,6 +28,8 @@ type commands struct {
 	Demo demoCommand `cmd:"" help:"Send the mail of NetX Duo's guide to an embedded server, over IPv4 and over IPv6."`
 	Send sendCommand `cmd:"" help:"Send one mail from standard input to a real server."`
 	Pool poolCommand `cmd:"" help:"Tell what a mail takes of a packet pool, and draw one packet."`
+
+	Bench bench.Command `cmd:"" help:"Measure the stack, in turns with the kernel and with the naive design."`
 }
 
 // streams are what a command reads and writes.
@@ -34,12 +39,13 @@ type streams struct {
 }
 
 func main() {
+	bench.Play() // a part of a benchmark plays it and does not return
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
 // run is the program: it answers the exit code.
 func run(args []string, std streams) (code int) {
-	var c commands
+	c := commands{Bench: bench.Command{Out: std.out, Err: std.err}}
 	type exit int
 	defer func() { // kong ends with Exit after --help
 		switch e := recover().(type) {
