@@ -1,7 +1,10 @@
 package tcp
 
 import (
+	"math"
+
 	"gonetx/ip"
+	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -139,10 +142,11 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 		answer = append(answer, c.ackIn(h.AckNumber(), uint32(h.WindowSize())<<t.shift)...)
 	}
 	if length > 0 {
-		if !c.takes(from, length) {
-			// Beyond the window that the peer was told: gVisor, whose window is
-			// larger, sees data that it knows already, and answers with an
-			// acknowledgement (snd.go, maybeSendOutOfWindowAck).
+		if !c.takes(from, length) || before(r.next, from) && !c.roomForMissing() {
+			// Beyond the window that the peer was told, or ahead of something that is
+			// missing and would find no packet: gVisor, whose window is larger, sees
+			// data that it knows already, and answers with an acknowledgement (snd.go,
+			// maybeSendOutOfWindowAck).
 			c.p.counters.ReceivePacketsDropped++
 			h.SetSequenceNumber(r.acked - length - 1)
 			h.SetFlags(uint8(flags &^ header.TCPFlagFin))
@@ -170,6 +174,26 @@ func (r *receiver) plausible(from, length uint32) bool {
 func (c *connection) takes(from, length uint32) bool {
 	r := &c.receiver
 	return before(from, r.read-r.held+r.size) || !before(r.next, from+length)
+}
+
+// roomForMissing tells whether the default pool keeps packets for the segment
+// that is missing when it keeps one that came ahead of it. Segments may be of any
+// size, so the window alone does not see to that: many small ones would take all
+// packets, and the one that they wait for would find none, for ever.
+// ip.Config.NoWindowRule has it so, as the original.
+func (c *connection) roomForMissing() bool {
+	window, _ := c.p.inst.ReceiveLimit(c.flow.local.Addr().Is6())
+	if window == math.MaxUint32 {
+		return true
+	}
+	pool := c.p.inst.Pool()
+	info, err := packetpool.PoolInfoGet(pool)
+	if err != nil {
+		return false // the pool has been deleted
+	}
+	const headers = header.IPv6MinimumSize + header.TCPHeaderMaximumSize
+	missing := (c.receiver.mss + headers + pool.PayloadSize() - 1) / pool.PayloadSize()
+	return info.FreePackets >= missing
 }
 
 // synIn is a SYN or SYN-ACK of the connection's peer.
