@@ -83,8 +83,8 @@ func (c *Clock) Fire() bool {
 // tells it that what the function did comes before what is done next.
 func (c *Clock) run(call func()) {
 	call()
-	//lint:ignore SA2001 the order is all that is wanted
 	c.mu.Lock()
+	//lint:ignore SA2001 the order is all that is wanted
 	c.mu.Unlock()
 }
 
