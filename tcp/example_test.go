@@ -43,8 +43,16 @@ func Example() {
 		var socket tcp.Socket
 		check(tcp.SocketCreate(server, &socket, "server socket", tcp.IPNormal, tcp.FragmentOkay, tcp.IPTimeToLive, 100, nil, nil))
 		check(tcp.ServerSocketListen(server, 12, &socket, 5, nil))
+		again := func() {
+			check(tcp.ServerSocketUnaccept(&socket))
+			if err := tcp.ServerSocketRelisten(server, 12, &socket); !errors.Is(err, nx.ConnectionPending) {
+				check(err)
+			}
+		}
 		for range rounds {
-			check(tcp.ServerSocketAccept(&socket, nx.WaitForever))
+			for errors.Is(tcp.ServerSocketAccept(&socket, nx.WaitForever), nx.NotConnected) {
+				again() // the client has given up the attempt that was answered
+			}
 			packet, err := tcp.SocketReceive(&socket, nx.Ticks(time.Second))
 			check(err)
 			data := make([]byte, 28)
@@ -53,10 +61,7 @@ func Example() {
 			fmt.Printf("server: %s\n", data)
 			check(packetpool.Release(packet))
 			check(tcp.SocketDisconnect(&socket, nx.Ticks(time.Second)))
-			check(tcp.ServerSocketUnaccept(&socket))
-			if err := tcp.ServerSocketRelisten(server, 12, &socket); !errors.Is(err, nx.ConnectionPending) {
-				check(err)
-			}
+			again()
 		}
 		check(tcp.ServerSocketUnlisten(server, 12))
 		_ = tcp.ServerSocketUnaccept(&socket) // when a connection was pending

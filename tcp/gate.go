@@ -128,7 +128,7 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	if flags.Contains(header.TCPFlagRst) {
 		// gVisor takes it only when it is exactly the next byte (RFC 5961 section
 		// 3.2); in the handshake of a server anywhere in the window.
-		if from == r.next || c.handshaking {
+		if from == r.next || c.handshaking && !before(from, r.next) && before(from, r.next+r.size) {
 			c.reset = true
 			c.noteCause(ErrReset)
 		}

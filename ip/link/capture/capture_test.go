@@ -305,7 +305,13 @@ func TestWiresharkReadsIt(t *testing.T) {
 	assert.Empty(t, withoutWarnings(string(out)))
 	out, err = exec.Command(tshark, "-r", path, "-Y", "frame.comment", "-T", "fields", "-e", "frame.comment").Output()
 	require.NoError(t, err)
-	assert.Equal(t, "warning of test: the end\n", string(out))
+	// What the stacks still send to an endpoint that is stopped may be told before
+	// the file ends.
+	comment, after, _ := strings.Cut(string(out), "\n")
+	assert.Equal(t, "warning of test: the end", comment)
+	for line := range strings.Lines(after) {
+		assert.Contains(t, line, "dropped: the endpoint is stopped")
+	}
 	out, err = exec.Command(tshark, "-r", path, "-Y", "tcp.flags.syn == 1", "-T", "fields",
 		"-e", "frame.interface_name", "-e", "frame.packet_flags_direction").Output()
 	require.NoError(t, err)
