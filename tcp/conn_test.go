@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"gonetx/ip/link/ram"
 	"gonetx/packetpool/nx"
+	"gonetx/packetpool/nxtest"
 	"gonetx/tcp"
 
 	"github.com/stretchr/testify/assert"
@@ -76,4 +78,26 @@ func TestDialRefused(t *testing.T) {
 	_, err := tcp.Dial(t.Context(), &a.inst, "1.2.3.5:9", nil)
 	require.ErrorIs(t, err, nx.NotConnected)
 	assert.ErrorIs(t, err, tcp.ErrRefused)
+}
+
+// A program may receive messages first and make a Conn afterwards, as STARTTLS
+// does: nothing that came meanwhile is lost, whatever became of the queue.
+func TestConnGoesOnWhereReceiveStopped(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		a, b := pair(t)
+		client, server := established(t, a, b, family)
+		for _, text := range []string{"first ", "second ", "third ", "fourth"} {
+			a.send(t, client, []byte(text))
+		}
+		nxtest.Await(t, b.rec, func(e nx.SegmentEvent) bool { return e.Direction == nx.Received && e.Length == len("fourth") })
+		assert.Equal(t, "first ", string(receive(t, server, 100)))
+		conn, err := tcp.NewConn(server, nil)
+		require.NoError(t, err)
+		got := make([]byte, len("second third fourth"))
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		_, err = io.ReadFull(conn, got)
+		require.NoError(t, err)
+		assert.Equal(t, "second third fourth", string(got))
+		require.NoError(t, conn.Close())
+	})
 }

@@ -41,32 +41,41 @@ func (p *protocol) receiveStream(s *Socket, b []byte, in *interrupt) (int, nx.St
 // protocol's lock held.
 func (p *protocol) takeBytes(s *Socket, c *connection, b []byte) int {
 	r := &c.receiver
-	if len(r.queue) > 0 {
-		q := &r.queue[0]
-		n, _ := packetpool.DataExtractOffset(q.packet, 0, b)
-		_ = packetpool.Trim(q.packet, n)
-		q.length -= n
-		r.held -= n
-		if q.length == 0 {
-			_ = packetpool.Release(q.packet)
-			r.queue = r.queue[1:]
+	if r.head == len(r.queue) && c.ready {
+		p.mu.Unlock()
+		s.reading.Lock()
+		n := 0
+		if c.intake.arrival.Length() == 0 {
+			n, _ = c.endpoint.readStream(b) // the end, or an error: the state tells
 		}
-		return int(n)
+		p.mu.Lock()
+		if n > 0 {
+			r.read += uint32(n)
+			r.prune()
+		} else if begun := c.intake.rest(); begun.length > 0 {
+			// SocketReceive found no packet for the rest of this segment.
+			r.enqueue([]queued{begun})
+		}
+		s.reading.Unlock()
+		if n > 0 {
+			p.taken(s, c)
+			return n
+		}
 	}
-	if !c.ready {
+	if r.head == len(r.queue) {
 		return 0
 	}
-	p.mu.Unlock()
-	s.reading.Lock()
-	n, _ := c.endpoint.readStream(b) // the end, or an error: the state tells
-	s.reading.Unlock()
-	p.mu.Lock()
-	if n > 0 {
-		r.read += uint32(n)
-		r.prune()
-		p.taken(s, c)
+	q := &r.queue[r.head]
+	n, _ := packetpool.DataExtractOffset(q.packet, 0, b)
+	_ = packetpool.Trim(q.packet, n)
+	q.length -= n
+	r.held -= n
+	if q.length == 0 {
+		q, _ := r.dequeue()
+		_ = packetpool.Release(q.packet)
 	}
-	return n
+	p.taken(s, c)
+	return int(n)
 }
 
 // sendStream sends b in packets of a pool, and waits as long as it takes, or
