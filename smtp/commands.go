@@ -165,29 +165,35 @@ func (s *session) repliedData(r reply) State {
 	return StateMessage
 }
 
-// sendMessage sends the header in one packet, the body in packets of one chunk
-// each, and the end mark in a packet of its own.
+// sendMessage sends header, body and end mark, one after the other in packets
+// of one chunk each. The end mark is not cut, and what the server has said
+// before it is looked at first.
 func (s *session) sendMessage() error {
 	if len(s.mail.subject) > subjectLimit {
 		return nx.SizeError
 	}
+	out := chunker{s: s, limit: s.chunk}
+	defer out.drop()
 	s.buffer = s.mail.appendHeader(s.buffer[:0], s.config.Now(), s.config.as)
-	lost := s.sendPacket(s.buffer)
+	lost := s.sendHeader(&out)
 	if lost != nil {
 		if !s.as(HeaderFailureSwallowed) {
 			return lost
 		}
 		s.info.MailStatus = InternalError
 	}
-	mark, err := s.sendBody()
+	mark, err := s.sendBody(&out)
+	if err == nil && (s.as(MessageInPieces) || !out.fits(mark)) {
+		err = out.flush()
+	}
+	if err == nil {
+		err = s.early()
+	}
 	if err != nil {
 		return err
 	}
-	if err := s.early(); err != nil {
-		return err
-	}
 	s.ended = true
-	if err := s.sendPacket([]byte(mark)); err != nil {
+	if err := out.writeLast(mark); err != nil {
 		return err
 	}
 	s.recordMessage(len(s.buffer) + len(s.mail.body))
@@ -197,13 +203,22 @@ func (s *session) sendMessage() error {
 	return nil
 }
 
+// sendHeader sends the header that is in the buffer. The release has it in one
+// packet of its own, whatever its length.
+func (s *session) sendHeader(out *chunker) error {
+	if s.as(MessageInPieces) {
+		return s.sendPacket(s.buffer)
+	}
+	_, err := out.Write(s.buffer)
+	return err
+}
+
 // sendBody sends the body and answers the end mark that it needs.
-func (s *session) sendBody() (endMark string, err error) {
-	out := chunker{s: s, limit: s.chunk}
-	dots := &dotWriter{w: &out}
+func (s *session) sendBody(out *chunker) (endMark string, err error) {
+	dots := &dotWriter{w: out}
 	var w io.Writer = dots
 	if s.as(DotsNotStuffed) {
-		w = &out
+		w = out
 	}
 	if s.mail.encoding == "quoted-printable" {
 		encoder := quotedprintable.NewWriter(w)
@@ -214,11 +229,7 @@ func (s *session) sendBody() (endMark string, err error) {
 	} else {
 		_, err = w.Write(s.mail.body)
 	}
-	if err == nil {
-		err = out.flush()
-	}
 	if err != nil {
-		out.drop()
 		return "", err
 	}
 	switch {

@@ -54,6 +54,7 @@ const (
 	LastWordsLost
 	BusyPoolIsEmpty
 	EmptyRecipientSent
+	MessageInPieces
 
 	differenceCount = iota
 )
@@ -352,5 +353,11 @@ var ledger = [differenceCount + 1]Entry{
 		Release: "an empty recipient is sent as RCPT TO:<>",
 		Here:    "refused with NX_SMTP_INVALID_PARAM before connecting",
 		Source:  "RFC 5321 4.1.1.3",
+	},
+	MessageInPieces: {
+		Name:    "MessageInPieces",
+		Release: "the header is a packet of its own, of whatever length, and so is the end mark: three segments at least for a mail",
+		Here:    "header, body and end mark fill packets one after the other; a mail that fits is one segment",
+		Source:  "RFC 1122 4.2.3.4; what is in a segment is no part of RFC 5321",
 	},
 }

@@ -124,6 +124,17 @@ func (c *chunker) add(data []byte) error {
 	return nil
 }
 
+// fits tells whether text can go into the packet that is being filled.
+func (c *chunker) fits(text string) bool { return c.used+len(text) <= c.limit }
+
+// writeLast sends text and all that is not sent yet.
+func (c *chunker) writeLast(text string) error {
+	if err := c.add([]byte(text)); err != nil {
+		return err
+	}
+	return c.flush()
+}
+
 // flush sends what is not sent yet.
 func (c *chunker) flush() error {
 	if c.used == 0 {
