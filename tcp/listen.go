@@ -49,7 +49,7 @@ func (p *protocol) requestIn(f flow, seg *ip.Segment) bool {
 	p.counters.Connections++
 	if s := l.socket; s != nil {
 		l.socket = nil
-		s.offer(newSYN(f, seg, false))
+		s.offer(newSYN(f, seg))
 		if s.state == SynReceived { // accept waits already
 			c := s.conn
 			p.inst.Post(func() { c.answer() })
@@ -65,7 +65,9 @@ func (p *protocol) requestIn(f flow, seg *ip.Segment) bool {
 			return false
 		}
 	}
-	l.queue = append(l.queue, newSYN(f, seg, true))
+	syn := newSYN(f, seg)
+	syn.hold(p.inst.Pool(), seg.Packet)
+	l.queue = append(l.queue, syn)
 	if uint(len(l.queue)) > l.maximum {
 		p.counters.ConnectionsDropped++
 		p.counters.Connections--

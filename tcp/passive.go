@@ -1,7 +1,10 @@
 package tcp
 
 import (
+	"fmt"
+
 	"gonetx/ip"
+	"gonetx/packetpool"
 
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -23,13 +26,18 @@ type synPacket struct {
 }
 
 // newSYN makes a request of a segment.
-func newSYN(f flow, seg *ip.Segment, hold bool) *synPacket {
-	syn := &synPacket{flow: f, tcp: append([]byte(nil), seg.TCP...)}
-	if hold {
-		syn.held = seg.Packet
-		syn.held.IncRef()
-	}
-	return syn
+func newSYN(f flow, seg *ip.Segment) *synPacket {
+	return &synPacket{flow: f, tcp: append([]byte(nil), seg.TCP...)}
+}
+
+// hold keeps the frame, and with it the packets of the pool that it lies in.
+func (syn *synPacket) hold(pool *packetpool.Pool, frame *stack.PacketBuffer) {
+	syn.held = frame
+	frame.IncRef()
+	views, _ := frame.AsViewList()
+	pool.Assign(views, packetpool.Owner{
+		Kind: packetpool.ReceiveQueue, Name: fmt.Sprintf("port %d", syn.flow.local.Port()),
+	})
 }
 
 // release gives the frame back.

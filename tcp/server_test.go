@@ -3,6 +3,7 @@ package tcp_test
 import (
 	"testing"
 
+	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 	"gonetx/packetpool/nxtest"
 	"gonetx/tcp"
@@ -45,6 +46,8 @@ func TestServerGoesRound(t *testing.T) {
 			assert.Equal(t, nx.Received, e.Direction, "nothing is answered")
 		}
 		requireStatus(t, nx.AlreadyBound, tcp.ClientSocketBind(server, tcp.AnyPort, nx.NoWait))
+		queue := packetpool.Holding{Owner: packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: "port 7"}, Packets: 2}
+		assert.Equal(t, []packetpool.Holding{queue}, b.pool.Holders(), "each of the two that wait, in its packet")
 
 		require.NoError(t, tcp.ServerSocketAccept(server, 500))
 		require.NoError(t, tcp.ServerSocketAccept(server, nx.NoWait), "established")

@@ -127,7 +127,9 @@ func (d *Datagram) transport(head []byte, end int) bool {
 // HeaderBytes is how many bytes of a frame the stack reads as headers, before
 // the data: of IP, its extensions, and TCP or UDP. The pool lends them to the
 // stack as a copy, because gVisor replaces the memory in which they lie. pieces
-// are the frame's n bytes, as they lie in packets. 0: malformed.
+// are the frame's n bytes, as they lie in packets. 0: malformed, or a connection
+// request: those are read at the gate, and one that waits in a listen queue waits
+// in the packet that it came in, all of it.
 func HeaderBytes(pieces [][]byte, n int) int {
 	if len(pieces) == 0 {
 		return 0
@@ -160,8 +162,15 @@ func headers(head []byte, size int) int {
 	}
 	switch {
 	case !first:
-	case transport == header.TCPProtocolNumber && len(head) > at+12:
-		at += int(head[at+12]>>4) * 4
+	case transport == header.TCPProtocolNumber:
+		if len(head) < at+header.TCPMinimumSize {
+			return 0
+		}
+		tcp := header.TCP(head[at:])
+		if tcp.Flags()&(header.TCPFlagSyn|header.TCPFlagAck) == header.TCPFlagSyn {
+			return 0
+		}
+		at += int(tcp.DataOffset())
 	case transport == header.UDPProtocolNumber:
 		at += header.UDPMinimumSize
 	case transport == header.ICMPv4ProtocolNumber, transport == header.ICMPv6ProtocolNumber:

@@ -134,6 +134,8 @@ func TestHeaderBytes(t *testing.T) {
 		want  int
 	}{
 		{"TCP over IPv4", linktest.TCP(here4, there4, 1, 1, header.TCPFlagAck, []byte("data")), 40},
+		{"a connection request", linktest.TCP(here4, there4, 1, 1, header.TCPFlagSyn, nil), 0},
+		{"its answer", linktest.TCP(here6, there6, 1, 1, header.TCPFlagSyn|header.TCPFlagAck, nil), 60},
 		{"TCP over IPv6", linktest.TCP(here6, there6, 1, 1, header.TCPFlagAck, nil), 60},
 		{"UDP over IPv4", linktest.UDP(here4, there4, []byte("data")), 28},
 		{"UDP over IPv6", linktest.UDP(here6, there6, []byte("data")), 48},
