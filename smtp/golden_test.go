@@ -3,6 +3,7 @@ package smtp_test
 import (
 	"testing"
 
+	"gonetx/ip/driven"
 	"gonetx/packetpool/nxtest/golden"
 	"gonetx/smtp"
 	"gonetx/smtp/replay"
@@ -18,6 +19,7 @@ const floor = 960
 // mode, and compares them field by field. NX_GOLDEN names a folder with other
 // recordings.
 func TestGolden(t *testing.T) {
+	defer driven.Session()()
 	judge := golden.NewJudge("smtp", replay.Rules())
 	for i, scenario := range golden.Load[replay.Scenario](t, "smtp_golden.jsonl") {
 		if testing.Short() && i%20 != 0 {

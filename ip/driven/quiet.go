@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -46,24 +47,59 @@ func othersWait() bool {
 }
 
 // collector is the garbage collector of a process that runs only when it is
-// asked to.
-type collector struct{ percent int }
+// asked to, for as long as somebody has taken it.
+type collector struct {
+	mu      sync.Mutex // guards the fields below
+	takers  int
+	percent int    // that was in force before
+	live    uint64 // bytes that the last collection has left
+}
+
+var garbage collector
+
+// Session keeps the garbage collector stopped from one world to the next, for
+// a test that makes many of them: each world that takes it for itself begins
+// with a collection. Call end at the end.
+func Session() (end func()) {
+	garbage.take()
+	return garbage.give
+}
 
 // take stops the collector from starting by itself.
 func (c *collector) take() {
-	c.percent = debug.SetGCPercent(-1)
-	runtime.GC() // also ends a collection that is under way
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.takers++; c.takers == 1 {
+		c.percent = debug.SetGCPercent(-1)
+		runtime.GC() // also ends a collection that is under way
+		c.live = inUse()
+	}
 }
 
 // give lets the collector start by itself again.
-func (c *collector) give() { debug.SetGCPercent(c.percent) }
+func (c *collector) give() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.takers--; c.takers == 0 {
+		debug.SetGCPercent(c.percent)
+	}
+}
 
 // run collects when there is much to collect. Everybody must be waiting.
-func (*collector) run() {
-	samples := [...]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(samples[:])
-	if samples[0].Value.Uint64() > 256<<20 {
+func (c *collector) run() {
+	const much = 256 << 20
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if inUse() > c.live+much {
 		runtime.GC()
 		quiet()
+		c.live = inUse()
 	}
+}
+
+// inUse is how many bytes are in use, garbage included.
+func inUse() uint64 {
+	samples := [...]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(samples[:])
+	return samples[0].Value.Uint64()
 }

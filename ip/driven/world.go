@@ -56,8 +56,7 @@ type World struct {
 	held    string // name of an instance that takes no frames now
 	logged  uint64 // the last frame that Sent has seen
 	calls   []*Call
-	started int // calls
-	garbage collector
+	started int          // calls
 	moment  atomic.Int64 // counts deliveries and timers: what ends between two of them ends at the same moment
 }
 
@@ -68,13 +67,13 @@ func New(config Config) *World {
 		Network: ram.NewNetwork(ram.Config{MTU: config.MTU, Manual: true, Hook: config.Verdict}),
 		config:  config,
 	}
-	w.garbage.take()
+	garbage.take()
 	return w
 }
 
 // Close ends the driving of time. Delete the instances before it: they may
 // need the clock.
-func (w *World) Close() { w.garbage.give() }
+func (*World) Close() { garbage.give() }
 
 // Tick is the time in ticks since the world began.
 func (w *World) Tick() uint32 { return uint32(w.Clock.Now() / nx.Tick) }
@@ -135,7 +134,7 @@ func (w *World) Settle() {
 	w.deliver()
 	w.report(func(*Call) bool { return true })
 	if w.moment.Load()%64 == 0 {
-		w.garbage.run()
+		garbage.run()
 	}
 }
 
