@@ -159,6 +159,9 @@ func (p *protocol) unaccept(s *Socket) nx.Status {
 	p.stopListening(s)
 	c := s.conn
 	s.conn = nil
+	if c != nil {
+		c.leave()
+	}
 	s.set(Closed, nil)
 	s.client = true
 	p.mu.Unlock()

@@ -137,6 +137,9 @@ func (p *protocol) startConnect(s *Socket, server netip.AddrPort) (*connection, 
 	}
 	old := s.conn
 	s.conn = nil
+	if old != nil {
+		old.leave()
+	}
 	s.set(SynSent, nil)
 	p.mu.Unlock()
 	if old != nil { // gVisor lets go of the port before it is taken again

@@ -8,6 +8,7 @@ import (
 	"gonetx/packetpool/nx"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
@@ -31,6 +32,7 @@ type connection struct {
 	over        bool       // it has ended
 	reset       bool       // by a RST
 	request     *synPacket // of a server socket, until accept answers it
+	parked      *synPacket // for the connection after this one; see parks
 	asked       *synPacket // the same afterwards, until the handshake is done
 	cause       error      // why, as far as the segments tell
 
@@ -86,6 +88,34 @@ func scaleFor(window uint32) int {
 func (c *connection) forget() {
 	if c.p.connections[c.flow] == c {
 		delete(c.p.connections, c.flow)
+	}
+}
+
+// leave is for a connection that has ended for its socket and is about to be
+// abandoned: until gVisor's endpoint is gone, the gate knows whose its segments
+// are, and keeps them off the wire.
+func (c *connection) leave() {
+	c.mute = true
+	if c.p.connections[c.flow] == nil {
+		c.p.connections[c.flow] = c
+	}
+}
+
+// parks tells whether a SYN is kept for the next connection between the same
+// two ports. This one has ended, and only its TIMED_WAIT, or gVisor's endpoint,
+// is in the way (RFC 9293 section 3.10.7.4, "MAY accept a new SYN").
+func (c *connection) parks(seg *ip.Segment) bool {
+	const kind = header.TCPFlagSyn | header.TCPFlagAck | header.TCPFlagRst | header.TCPFlagFin
+	return seg.TCP.Flags()&kind == header.TCPFlagSyn && before(c.receiver.next, seg.TCP.SequenceNumber()) &&
+		(c.mute || c.receiver.finished && c.sender.finDone)
+}
+
+// unpark takes the SYN that was kept as if it came now. The caller holds the
+// protocol's lock, and gVisor has no endpoint between the two ports any more.
+func (c *connection) unpark() {
+	if syn := c.parked; syn != nil {
+		c.parked = nil
+		c.p.request(syn, nil)
 	}
 }
 
@@ -229,6 +259,7 @@ func (c *connection) abandon(reset, keep bool) {
 	}
 	c.ready = false
 	c.forget()
+	c.unpark()
 	c.p.mu.Unlock()
 }
 

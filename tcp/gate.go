@@ -203,6 +203,10 @@ func (c *connection) synIn(seg *ip.Segment) bool {
 		return false // again; accept has not been called yet
 	}
 	if c.receiver.started {
+		if c.parks(seg) {
+			c.parked = newSYN(c.flow, seg)
+			return false
+		}
 		return true // gVisor challenges it
 	}
 	flags := seg.TCP.Flags()

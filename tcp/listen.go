@@ -7,6 +7,7 @@ import (
 	"gonetx/packetpool/nx"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
 // MaxListenRequests is NX_MAX_LISTEN_REQUESTS: on how many ports an instance
@@ -35,6 +36,13 @@ func (l *listenRequest) flush() {
 // requestIn is a SYN for which there is no connection: listen_ptr's part of
 // _nx_tcp_packet_process. True: nobody listens, and gVisor answers with a RST.
 func (p *protocol) requestIn(f flow, seg *ip.Segment) bool {
+	return p.request(newSYN(f, seg), seg.Packet)
+}
+
+// request is requestIn for a SYN that was copied out of its frame; nil: the
+// frame is gone.
+func (p *protocol) request(syn *synPacket, frame *stack.PacketBuffer) bool {
+	f := syn.flow
 	source := f.remote.Addr()
 	if f.local == f.remote || source.IsMulticast() || source == limitedBroadcast {
 		p.counters.InvalidPackets++ // a LAND attack, or nobody to talk to
@@ -49,7 +57,7 @@ func (p *protocol) requestIn(f flow, seg *ip.Segment) bool {
 	p.counters.Connections++
 	if s := l.socket; s != nil {
 		l.socket = nil
-		s.offer(newSYN(f, seg))
+		s.offer(syn)
 		if s.state == SynReceived { // accept waits already
 			c := s.conn
 			p.inst.Post(func() { c.answer() })
@@ -65,8 +73,9 @@ func (p *protocol) requestIn(f flow, seg *ip.Segment) bool {
 			return false
 		}
 	}
-	syn := newSYN(f, seg)
-	syn.hold(p.inst.Pool(), seg.Packet)
+	if frame != nil {
+		syn.hold(p.inst.Pool(), frame)
+	}
 	l.queue = append(l.queue, syn)
 	if uint(len(l.queue)) > l.maximum {
 		p.counters.ConnectionsDropped++

@@ -208,6 +208,9 @@ func (p *protocol) unbind(s *Socket) nx.Status {
 	}
 	c := s.conn
 	s.conn = nil
+	if c != nil {
+		c.leave()
+	}
 	p.mu.Unlock()
 
 	// gVisor has let go of the port before the next one has it.

@@ -122,9 +122,11 @@ func (s *Socket) closed() {
 	case s.state == TimedWait: // its time is over
 		s.finish()
 		s.set(s.ended(), nil)
+		c.unpark()
 	case s.state == LastAck && !c.reset:
 		s.finish()
 		s.set(s.ended(), nil)
+		c.unpark()
 		s.wakeReceivers(ErrDisconnected)
 		s.disconnecting.flush(nx.Success, nil)
 		s.post(s.notify.disconnectComplete)
