@@ -36,7 +36,7 @@ import (
 // gate.
 func TestCanaryChecksums(t *testing.T) {
 	for _, offload := range []bool{false, true} {
-		s := newStack(nx.RealClock, false)
+		s := newStack("", nx.RealClock, false, nil)
 		endpoint := channel.New(4, 1500, "")
 		if offload {
 			endpoint.LinkEPCapabilities = stack.CapabilityRXChecksumOffload

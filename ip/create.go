@@ -95,7 +95,7 @@ func (inst *Instance) create(name string, address, mask uint32, pool *packetpool
 	inst.settings.Store(&settings{attached: true, address: address, mask: mask, mtu: mtu})
 
 	inst.thread = startThread(inst.clock)
-	inst.stack = newStack(inst.clock, config.Release)
+	inst.stack = newStack(name, inst.clock, config.Release, config.Recorder)
 	inst.gate = newGate(inst, endpoint)
 	must(inst.stack.CreateNICWithOptions(nic, inst.gate, stack.NICOptions{Name: name}))
 	inst.addAddress(addrOf(loopbackAddress), prefixOf(loopbackMask))

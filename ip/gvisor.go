@@ -23,7 +23,7 @@ const nic tcpip.NICID = 1
 
 // newStack makes the gVisor stack of an instance. Each knob says which
 // behaviour of NetX Duo it reproduces.
-func newStack(clock nx.Clock, release bool) *stack.Stack {
+func newStack(name string, clock nx.Clock, release bool, recorder nx.Recorder) *stack.Stack {
 	s := stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
 			// 127.0.0.1 and ::1 come in through the gate, which is not a loopback
@@ -36,7 +36,7 @@ func newStack(clock nx.Clock, release bool) *stack.Stack {
 		},
 		// Pings and raw packets never reach the stack, so that TCP is its only
 		// transport; echo requests are answered by the network protocols.
-		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
+		TransportProtocols: []stack.TransportProtocolFactory{newTCP(name, recorder)},
 		Clock:              newStackClock(clock),
 		// A segment to an address of the instance's own goes to the link, where
 		// the gate sees it in both directions, counts it, and takes packets for it.

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"strings"
+	"time"
 
 	"gonetx/packetpool/nx"
 )
@@ -33,6 +34,19 @@ func (s *session) recordReply(r reply) {
 		}
 		s.recorder.Record(event)
 	}
+}
+
+// recordCall tells how a service of the client has ended, and how long it took.
+func (c *Client) recordCall(service string, took time.Duration, bytes int, err error) {
+	if c.recorder == nil {
+		return
+	}
+	var status nx.Coder = nx.Success
+	if err != nil {
+		status = statusOf(err)
+	}
+	name, _, _ := strings.Cut(status.Error(), " ")
+	c.recorder.Record(nx.CallEvent{Service: service, Object: c.name, Took: took, Status: name, Bytes: bytes})
 }
 
 func (s *session) warn(text string) {

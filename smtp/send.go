@@ -60,7 +60,10 @@ func MailSendContext(ctx context.Context, client *Client, recipientAddress strin
 	if err != nil {
 		return serviceError(mailSend, err)
 	}
-	return client.send(ctx, m)
+	began := clock.Now()
+	err = client.send(ctx, m)
+	client.recordCall(mailSend, clock.Now()-began, len(mailBody), err)
+	return err
 }
 
 // send is the core of MailSend: one session.

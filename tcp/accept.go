@@ -28,7 +28,9 @@ func ServerSocketAccept(socket *Socket, wait nx.Wait) error {
 	if p == nil {
 		return nx.Fail(service, nx.PtrError, nil)
 	}
+	call := p.called(service, socket)
 	status, cause := p.accept(socket, p.inst.WaitOption(wait), nil)
+	call.end(status, 0)
 	return nx.Fail(service, status, cause)
 }
 

@@ -39,7 +39,9 @@ func ClientSocketConnect(socket *Socket, server netip.Addr, serverPort uint, wai
 	case serverPort > MaxPort:
 		return nx.Fail(service, nx.InvalidPort, nil)
 	}
+	call := p.called(service, socket)
 	status, cause := p.connect(socket, netip.AddrPortFrom(server, uint16(serverPort)), p.inst.WaitOption(wait), nil)
+	call.end(status, 0)
 	return nx.Fail(service, status, cause)
 }
 

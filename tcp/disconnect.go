@@ -23,7 +23,9 @@ func SocketDisconnect(socket *Socket, wait nx.Wait) error {
 	if p == nil {
 		return nx.Fail(service, nx.PtrError, nil)
 	}
+	call := p.called(service, socket)
 	status, cause := p.disconnect(socket, wait)
+	call.end(status, 0)
 	return nx.Fail(service, status, cause)
 }
 

@@ -16,7 +16,9 @@ import (
 
 // SegmentIn implements ip.Transport.
 func (p *protocol) SegmentIn(seg *ip.Segment) bool {
-	p.record(nx.Received, seg)
+	if p.recorder != nil {
+		p.record(nx.Received, seg)
+	}
 	p.mu.Lock()
 	f := flow{seg.Local, seg.Remote}
 	if c := p.connections[f]; c != nil && !seg.Damaged {
@@ -79,7 +81,7 @@ func (p *protocol) SegmentOut(seg *ip.Segment) bool {
 	if pass && p.inst.Release() && seg.Payload == 0 && !p.packetLeft() {
 		pass = false
 	}
-	if pass {
+	if pass && p.recorder != nil {
 		p.record(nx.Sent, seg)
 	}
 	if c != nil {
@@ -318,21 +320,4 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		}
 	}
 	return true, instead
-}
-
-// record makes the event of a segment.
-func (p *protocol) record(direction nx.Direction, seg *ip.Segment) {
-	if p.recorder == nil {
-		return
-	}
-	h := seg.TCP
-	e := nx.SegmentEvent{
-		Instance: p.inst.Name(), Direction: direction, Local: seg.Local, Remote: seg.Remote,
-		Flags: uint8(h.Flags()), Sequence: h.SequenceNumber(), Ack: h.AckNumber(), Window: uint32(h.WindowSize()),
-		Length: seg.Payload, GSOSize: seg.GSOSize,
-	}
-	if h.Flags().Contains(header.TCPFlagSyn) {
-		e.MSS = int(mssOf(h))
-	}
-	p.recorder.Record(e)
 }

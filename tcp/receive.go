@@ -26,11 +26,13 @@ func SocketReceive(socket *Socket, wait nx.Wait) (packetpool.Packet, error) {
 	if p == nil {
 		return packetpool.Packet{}, nx.Fail(service, nx.PtrError, nil)
 	}
-	packet, status, cause := p.receive(socket, p.inst.WaitOption(wait))
+	call := p.called(service, socket)
+	packet, n, status, cause := p.receive(socket, p.inst.WaitOption(wait))
+	call.end(status, n)
 	return packet, nx.Fail(service, status, cause)
 }
 
-func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, status nx.Status, cause error) {
+func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n uint32, status nx.Status, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	deadline := p.clock.Now() + wait.Duration()
@@ -43,13 +45,12 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, s
 			turn = true
 		}
 		if !s.bound {
-			return packet, nx.NotBound, nil
+			return packet, 0, nx.NotBound, nil
 		}
 		if c := s.conn; c != nil && turn {
 			seen := c.receiver.arrivals
-			var n uint32
 			if packet, n, status, cause = p.take(s, c); n > 0 || status != nx.Success {
-				return packet, status, cause
+				return packet, n, status, cause
 			}
 			if s.conn != c || c.receiver.arrivals != seen {
 				resumed = false
@@ -59,9 +60,9 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, s
 		state := s.refresh()
 		switch {
 		case state < SynSent, state == CloseWait, state >= Closing:
-			return packet, nx.NotConnected, s.cause()
+			return packet, 0, nx.NotConnected, s.cause()
 		case wait == nx.NoWait:
-			return packet, nx.NoPacket, nil
+			return packet, 0, nx.NoPacket, nil
 		}
 		if status, cause = p.suspend(&s.receiving, s, wait, nil, func() (nx.Status, error) {
 			if s.state != Established {
@@ -69,7 +70,7 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, s
 			}
 			return nx.NoPacket, nil
 		}); status != nx.Success {
-			return packet, status, cause
+			return packet, n, status, cause
 		}
 		resumed = true
 		// Resumed, and should another caller have been faster: what is left.

@@ -55,7 +55,9 @@ func SocketSend(socket *Socket, packet packetpool.Packet, wait nx.Wait) error {
 	if out.Length == 0 {
 		return nx.Fail(service, nx.InvalidPacket, nil)
 	}
+	call := p.called(service, socket)
 	status, cause := p.send(socket, packet, p.inst.WaitOption(wait), nil)
+	call.end(status, uint32(out.Length))
 	return nx.Fail(service, status, cause)
 }
 

@@ -85,9 +85,26 @@ type SegmentEvent struct {
 	Sequence  uint32         `json:"seq"`
 	Ack       uint32         `json:"ack"`
 	Window    uint32         `json:"window"` // as in the header, not scaled
+	Scaled    uint32         `json:"scaled"` // the window in bytes; as in the header while the scale is not agreed on
 	Length    int            `json:"length"` // payload bytes
-	MSS       int            `json:"mss,omitempty"`
 	GSOSize   int            `json:"gso_size,omitempty"`
+	SACK      []Block        `json:"sack,omitempty"`    // RFC 2018: what came ahead of what is missing
+	Damaged   bool           `json:"damaged,omitempty"` // its checksum is wrong: nothing in it can be believed
+
+	// Of a SYN.
+	MSS   int `json:"mss,omitempty"`
+	Scale int `json:"scale,omitempty"` // shift count of the window; -1: none offered
+
+	// What a recorder that knows the history of the connection adds before it
+	// hands the event on; the stack leaves both empty.
+	Again bool   `json:"again,omitempty"` // the peer of the sender was sent these bytes before
+	Cause string `json:"cause,omitempty"` // why
+}
+
+// Block is the sequence numbers from Left up to Right, without Right itself.
+type Block struct {
+	Left  uint32 `json:"left"`
+	Right uint32 `json:"right"`
 }
 
 func (e SegmentEvent) EventName() string { return "segment:" + e.Direction.String() }
@@ -105,12 +122,32 @@ type SocketEvent struct {
 
 func (SocketEvent) EventName() string { return "socket:state" }
 
+// CongestionEvent is the sender's state of a connection after a segment has
+// come in. A timeout changes it too; its event comes with the next segment.
+type CongestionEvent struct {
+	Instance    string         `json:"instance"`
+	Local       netip.AddrPort `json:"local"`
+	Remote      netip.AddrPort `json:"remote"`
+	Window      int            `json:"cwnd"`        // congestion window, segments
+	Threshold   int            `json:"ssthresh"`    // of slow start, segments; 0: none yet
+	MSS         int            `json:"mss"`         // bytes of data in a full segment
+	Outstanding int            `json:"outstanding"` // segments that are on their way, as the sender reckons
+	InFlight    uint32         `json:"in_flight"`   // bytes that are sent and not acknowledged
+	SRTT        time.Duration  `json:"srtt_ns"`     // 0: not measured yet
+	RTTVar      time.Duration  `json:"rttvar_ns"`
+	RTO         time.Duration  `json:"rto_ns"`
+	State       string         `json:"state"` // "open", "disorder", "recovery"
+}
+
+func (CongestionEvent) EventName() string { return "congestion:state" }
+
 // CallEvent is the end of a service call that took part in the traffic.
 type CallEvent struct {
 	Service string        `json:"service"`
 	Object  string        `json:"object"`
 	Took    time.Duration `json:"took_ns"`
 	Status  string        `json:"status"`
+	Bytes   int           `json:"bytes,omitempty"` // of data that the call moved
 }
 
 func (CallEvent) EventName() string { return "api:call" }
@@ -142,7 +179,7 @@ type DropEvent struct {
 	Packet    []byte    `json:"-"` // the first bytes of the datagram, for captures; nil when not at hand
 }
 
-func (DropEvent) EventName() string { return "drop" }
+func (DropEvent) EventName() string { return "packet:dropped" }
 
 // FaultEvent is what a fault wrapper did to a frame that it did not drop.
 type FaultEvent struct {
@@ -152,7 +189,7 @@ type FaultEvent struct {
 	Packet    []byte    `json:"-"` // the first bytes of the datagram before that, for captures
 }
 
-func (FaultEvent) EventName() string { return "fault" }
+func (FaultEvent) EventName() string { return "packet:changed" }
 
 // WarningEvent is something that the user should know and that is no error.
 type WarningEvent struct {
@@ -160,4 +197,4 @@ type WarningEvent struct {
 	Text  string `json:"text"`
 }
 
-func (WarningEvent) EventName() string { return "warning" }
+func (WarningEvent) EventName() string { return "stack:warning" }
