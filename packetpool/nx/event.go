@@ -184,7 +184,9 @@ func (DropEvent) EventName() string { return "packet:dropped" }
 // FaultEvent is what a fault wrapper did to a frame that it did not drop.
 type FaultEvent struct {
 	Direction Direction `json:"direction"`
-	Done      string    `json:"done"` // "delayed 20ms, corrupted"
+	Done      string    `json:"done"`                // "delayed 20ms, corrupted"
+	Copies    int       `json:"copies,omitempty"`    // that were made of it
+	Corrupted bool      `json:"corrupted,omitempty"` // one bit was turned over
 	Bytes     int       `json:"bytes"`
 	Packet    []byte    `json:"-"` // the first bytes of the datagram before that, for captures
 }

@@ -270,7 +270,7 @@ func (e *endpoint) record(direction nx.Direction, f fate, data []byte) {
 		done = append(done, fmt.Sprintf("split after byte %d of its data", f.Split))
 	}
 	e.recorder.Record(nx.FaultEvent{
-		Direction: direction, Done: strings.Join(done, ", "), Bytes: len(data),
+		Direction: direction, Done: strings.Join(done, ", "), Bytes: len(data), Copies: f.Duplicate, Corrupted: f.Corrupt,
 		Packet: slices.Clone(data[:min(len(data), link.HeadBytes)]),
 	})
 }

@@ -1,0 +1,92 @@
+package study
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gonetx/cmd/nxduo/internal/trace"
+	"gonetx/ip/link/fault"
+	"gonetx/packetpool/nxtest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) { nxtest.Main(m) }
+
+var update = flag.Bool("update", false, "write the sample trace of package trace anew")
+
+// options are a run over the network in memory.
+func options(t *testing.T, workload, faults string) Options {
+	w, ok := Find(workload)
+	require.True(t, ok)
+	f, err := fault.Parse(faults)
+	require.NoError(t, err)
+	return Options{
+		Workload: w, Families: []string{IPv4, IPv6}, Link: LinkRAM,
+		Pool: PoolSize{16, 1536}, IPPool: PoolSize{64, 1536}, Faults: f, Limit: time.Minute,
+		Title: "A test: " + workload, Command: []string{"nxduo", "study", workload},
+	}
+}
+
+// Every workload does what it says over both families, with and without
+// faults, and its trace conforms.
+func TestWorkloads(t *testing.T) {
+	for _, faults := range []string{"", "seed=7,loss=3%,delay=1ms,duplicate=2%,reorder=2%,corrupt=1%"} {
+		for _, w := range Workloads {
+			t.Run(w.Name+" "+faults, func(t *testing.T) {
+				o := options(t, w.Name, faults)
+				o.Times = min(w.Times, 10)
+				if w.Times == 0 {
+					o.Bytes = 50_000
+				}
+				var file, pcap bytes.Buffer
+				r, err := Run(context.Background(), o, Outputs{Trace: &file, Capture: &pcap})
+				require.NoError(t, err)
+				assert.True(t, r.OK)
+				require.Len(t, r.Runs, 2)
+				for _, run := range r.Runs {
+					assert.NotZero(t, run.Bytes)
+					assert.NotZero(t, run.Sent.Segments)
+					assert.Zero(t, run.Lost)
+				}
+				checked, err := trace.Check(bytes.NewReader(file.Bytes()), 10)
+				require.NoError(t, err)
+				assert.Empty(t, checked.Problems)
+				whole, err := trace.Read(&file)
+				require.NoError(t, err)
+				assert.Len(t, whole.Events, checked.Events)
+			})
+		}
+	}
+}
+
+// TestSamples writes the traces that the tests of other packages read, with
+// -update. They are runs with losses and small pools.
+func TestSamples(t *testing.T) {
+	if !*update {
+		t.Skip("the samples are written with -update")
+	}
+	for name, faults := range map[string]string{
+		"mail": "seed=5,loss=5%,delay=5ms", "out": "seed=3,loss=5%,delay=10ms,duplicate=1%,reorder=1%", "in": "seed=4,loss=5%,delay=10ms,corrupt=1%",
+	} {
+		o := options(t, name, faults)
+		o.Title = "Sample: " + o.Workload.About
+		o.Pool, o.IPPool = PoolSize{8, 800}, PoolSize{24, 512}
+		if name != "mail" {
+			o.Bytes = 60_000
+		}
+		path := filepath.Join("..", "trace", "testdata", name+".jsonl")
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		f, err := os.Create(path)
+		require.NoError(t, err)
+		_, err = Run(context.Background(), o, Outputs{Trace: f})
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	}
+}
