@@ -11,8 +11,9 @@ import (
 
 // AddressSet sets the IPv4 address and mask of interface 0:
 // nx_ip_address_set. 0.0.0.0, the address of another host and a mask with gaps
-// are accepted. Gateway, routes and open sockets are left as they are, so that
-// a connection made from the old address is lost. The callback of
+// are accepted. Gateway, routes and open sockets are left as they are; what a
+// connection sends leaves from the new address then, and the peer, which knows
+// nobody there, resets it. The callback of
 // [AddressChangeNotify] is called by the caller itself, if something changed.
 //
 // Errors, in order: NX_PTR_ERROR; NX_IP_ADDRESS_ERROR (not IPv4, or an address
@@ -137,10 +138,23 @@ func (inst *Instance) setAddress(address, mask uint32) {
 }
 
 // replaceAddress tells gVisor. The loopback address is always there, whatever
-// the interface's own is.
+// the interface's own is. An address that a connection has stays with gVisor
+// as long as it has it, and nobody else sees it: the gate lets nothing in for it,
+// and what leaves from it leaves from the new one, as in NetX Duo, where a
+// connection knows its interface only.
 func (inst *Instance) replaceAddress(before *settings, address, mask uint32) {
 	if before.address != 0 && before.address != loopbackAddress {
-		inst.removeAddress(addrOf(before.address))
+		if inst.kept == nil {
+			inst.kept = make(map[netip.Addr]bool)
+		}
+		inst.kept[addrOf(before.address)] = true
+	}
+	transport := inst.Transport()
+	for a := range inst.kept {
+		if transport == nil || a == addrOf(address) || !transport.Uses(a) {
+			inst.removeAddress(a)
+			delete(inst.kept, a)
+		}
 	}
 	if address != 0 && address != loopbackAddress {
 		inst.addAddress(addrOf(address), prefixOf(mask))

@@ -221,5 +221,6 @@ func (*discarding) SegmentOut(s *Segment) bool {
 	}
 	return true
 }
-func (*discarding) InterfaceDown() {}
-func (*discarding) Close()         {}
+func (*discarding) Uses(netip.Addr) bool { return false }
+func (*discarding) InterfaceDown()       {}
+func (*discarding) Close()               {}

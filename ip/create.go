@@ -68,6 +68,7 @@ func (inst *Instance) create(name string, address, mask uint32, pool *packetpool
 	inst.config, inst.clock, inst.recorder = config, config.Clock, config.Recorder
 	inst.name, inst.pool = name, pool
 	inst.addressNotify, inst.addressInfo, inst.linkNotify, inst.ipv6Notify = nil, nil, nil, nil
+	inst.kept = nil
 	inst.born = inst.clock.Now()
 	inst.neighbors.reset()
 	inst.pings.reset()

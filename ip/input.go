@@ -190,8 +190,11 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 	tcp := header.TCP(b)
 	damaged := !d.pkt.RXChecksumValidated && !d.sumsUp(header.TCPProtocolNumber)
 
+	word, isV4 := wordOf(d.destination)
 	segment := segments.Get().(*Segment)
 	*segment = Segment{
+		Broadcast: isV4 && word != s.address && !s.isOwn(d.destination),
+
 		Local:   netip.AddrPortFrom(d.destination, tcp.DestinationPort()),
 		Remote:  netip.AddrPortFrom(d.source, tcp.SourcePort()),
 		TCP:     tcp,
@@ -201,6 +204,9 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 		Packet:  d.pkt,
 	}
 	pass := transport.SegmentIn(segment)
+	if to := segment.Local.Addr(); pass && to != d.destination && to.Is4() {
+		header.IPv4(d.head).SetDestinationAddressWithChecksumUpdate(toStack(to))
+	}
 	*segment = Segment{}
 	segments.Put(segment)
 

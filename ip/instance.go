@@ -51,6 +51,7 @@ type Instance struct {
 
 	mu sync.Mutex // guards changes of the settings, and the fields below
 
+	kept          map[netip.Addr]bool // addresses of before that gVisor's connections have
 	physical      [6]byte
 	addressNotify func(*Instance, any)
 	addressInfo   any
@@ -80,6 +81,9 @@ func (inst *Instance) Stack() *stack.Stack { return inst.stack }
 
 // NIC is the number of the stack's interface.
 func (inst *Instance) NIC() tcpip.NICID { return nic }
+
+// MTU is that of the interface, as InterfaceInfoGet answers it. It takes no lock.
+func (inst *Instance) MTU() uint32 { return inst.settings.Load().mtu }
 
 // Pool is the default packet pool.
 func (inst *Instance) Pool() *packetpool.Pool { return inst.pool }

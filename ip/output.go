@@ -62,6 +62,7 @@ func (g *gate) output(pkt *stack.PacketBuffer) bool {
 // leave counts a datagram that goes out, and turns it round when it is for the
 // instance itself. True: it goes to the link.
 func (g *gate) leave(pkt *stack.PacketBuffer, headerSize int, fragment, own bool) bool {
+	g.fromInterface(pkt)
 	c := &g.inst.counters
 	c.packetsSent.Add(1)
 	c.bytesSent.Add(uint32(pkt.Size() - headerSize))
@@ -73,6 +74,22 @@ func (g *gate) leave(pkt *stack.PacketBuffer, headerSize int, fragment, own bool
 		return false
 	}
 	return true
+}
+
+// fromInterface sees to it that a segment leaves from the address that the
+// interface has now. That of its connection may have been replaced.
+func (g *gate) fromInterface(pkt *stack.PacketBuffer) {
+	if pkt.NetworkProtocolNumber != header.IPv4ProtocolNumber || pkt.TransportProtocolNumber != header.TCPProtocolNumber {
+		return
+	}
+	h, word := header.IPv4(pkt.NetworkHeader().Slice()), g.inst.settings.Load().address
+	from, _ := wordOf(netip.AddrFrom4([4]byte(h.SourceAddressSlice())))
+	if from == word || from&loopbackMask == loopbackAddress&loopbackMask {
+		return
+	}
+	tcp := header.TCP(pkt.TransportHeader().Slice())
+	tcp.UpdateChecksumPseudoHeaderAddress(toStack(addrOf(from)), toStack(addrOf(word)), !partialChecksum(pkt))
+	h.SetSourceAddressWithChecksumUpdate(toStack(addrOf(word)))
 }
 
 // sendCut sends a segment in pieces.

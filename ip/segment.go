@@ -26,6 +26,12 @@ type Transport interface {
 	SegmentIn(*Segment) bool
 	SegmentOut(*Segment) bool
 
+	// Uses tells whether a connection is bound to an address of the interface that
+	// is about to be replaced. What it sends leaves with the new one. It is called
+	// with the instance's lock held: the transport calls no service of the
+	// instance that takes it while it holds a lock of its own.
+	Uses(address netip.Addr) bool
+
 	// InterfaceDown tells that the interface was detached: its connections are
 	// to be reset.
 	InterfaceDown()
@@ -37,10 +43,13 @@ type Transport interface {
 // Segment is one TCP segment at the gate between stack and link, where offload
 // is on possibly a super-segment. It is valid during the call that shows it.
 type Segment struct {
+	// SegmentIn may set another Local: the segment goes up to that address.
 	Local, Remote netip.AddrPort
-	TCP           header.TCP // header with options, in the packet itself
-	Payload       int        // bytes behind the header
-	GSOSize       int        // size of the segments that a super-segment stands for; 0: it is one segment
+	Broadcast     bool // it was sent to everybody, and Local is nobody's address
+
+	TCP     header.TCP // header with options, in the packet itself
+	Payload int        // bytes behind the header
+	GSOSize int        // size of the segments that a super-segment stands for; 0: it is one segment
 
 	// Damaged: the checksum is wrong. The gate drops the segment whatever
 	// SegmentIn answers; it is shown so that it can be counted.

@@ -1,6 +1,7 @@
 package ip
 
 import (
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -36,6 +37,8 @@ func (p *passing) see(s *Segment, list *[]Segment, out bool) bool {
 	}
 	return pass
 }
+
+func (p *passing) Uses(netip.Addr) bool { return false }
 
 func (p *passing) InterfaceDown() {
 	p.mu.Lock()

@@ -68,11 +68,11 @@ func (s *Socket) newConnection(f flow) *connection {
 
 // linkMSS is the largest segment that the interface carries.
 func linkMSS(inst *ip.Instance, local netip.Addr) uint32 {
-	info, err := ip.InterfaceInfoGet(inst, 0)
-	if err != nil || info.MTU <= headerSize(local) {
+	mtu := inst.MTU()
+	if mtu <= headerSize(local) {
 		return 1
 	}
-	return info.MTU - headerSize(local)
+	return mtu - headerSize(local)
 }
 
 // scaleFor is the shift count with which a window fits 16 bits.
@@ -113,10 +113,17 @@ func (c *connection) parks(seg *ip.Segment) bool {
 // unpark takes the SYN that was kept as if it came now. The caller holds the
 // protocol's lock, and gVisor has no endpoint between the two ports any more.
 func (c *connection) unpark() {
-	if syn := c.parked; syn != nil {
-		c.parked = nil
-		c.p.request(syn, nil)
+	syn := c.parked
+	if syn == nil {
+		return
 	}
+	c.parked = nil
+	if l := c.p.listens[syn.flow.local.Port()]; l != nil {
+		c.p.requestIn(l, syn, nil)
+		return
+	}
+	c.p.counters.ConnectionsDropped++
+	c.p.counters.ReceivePacketsDropped++
 }
 
 // state is the state of gVisor's endpoint in NetX Duo's words, seen together

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"math"
+	"net/netip"
 
 	"gonetx/ip"
 	"gonetx/packetpool"
@@ -20,6 +21,7 @@ func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 		p.record(nx.Received, seg)
 	}
 	p.mu.Lock()
+	p.address(seg)
 	f := flow{seg.Local, seg.Remote}
 	if c := p.connections[f]; c != nil && !seg.Damaged {
 		pass, answer := c.segmentIn(seg)
@@ -31,23 +33,80 @@ func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 		return pass
 	}
 	defer p.mu.Unlock()
-	if seg.Damaged {
+	switch {
+	case seg.Damaged:
 		p.counters.ChecksumErrors++
 		return false
-	}
-	if p.isQuiet(f) {
+	case seg.Broadcast && !p.inst.Release():
+		p.counters.ReceivePacketsDropped++ // RFC 1122 section 4.2.3.10
+		return false
+	case p.isQuiet(f):
 		return false
 	}
+	return p.strayIn(f, seg)
+}
+
+// strayIn is a segment for which there is no connection: the second half of
+// _nx_tcp_packet_process. True: gVisor answers with a RST.
+func (p *protocol) strayIn(f flow, seg *ip.Segment) bool {
 	flags := seg.TCP.Flags()
-	switch {
-	case flags.Contains(header.TCPFlagRst):
-		return !p.dropRequest(f)
-	case flags.Contains(header.TCPFlagSyn) && !flags.Contains(header.TCPFlagAck):
-		return p.requestIn(f, seg)
-	default:
-		p.counters.ReceivePacketsDropped++
+	syn, rst := flags.Contains(header.TCPFlagSyn), flags.Contains(header.TCPFlagRst)
+	if !flags.Contains(header.TCPFlagAck) && len(p.listens) > 0 {
+		source := f.remote.Addr()
+		if f.local == f.remote || source.IsMulticast() || source == limitedBroadcast {
+			p.counters.InvalidPackets++ // a LAND attack, or nobody to talk to
+			return false
+		}
+		if l := p.listens[f.local.Port()]; l != nil {
+			switch {
+			case rst:
+				p.dropRequest(l, f)
+			case syn:
+				p.requestIn(l, newSYN(f, seg), seg.Packet)
+			default:
+				p.counters.ReceivePacketsDropped++
+			}
+			return false
+		}
 	}
-	return true // nobody has it: gVisor answers with a RST
+	if syn {
+		p.counters.ConnectionsDropped++
+	}
+	p.counters.ReceivePacketsDropped++
+	return !rst
+}
+
+// address finds the connection of a segment as NetX Duo does, by the peer and
+// the port: the address that the segment was sent to may have become the
+// interface's after the connection was made. The caller holds the protocol's
+// lock.
+func (p *protocol) address(seg *ip.Segment) {
+	if seg.Broadcast && p.inst.Release() {
+		own, _, _ := ip.AddressGet(p.inst) // it exists
+		seg.Local = netip.AddrPortFrom(own, seg.Local.Port())
+	}
+	if !p.moved || !seg.Local.Addr().Is4() || p.connections[flow{seg.Local, seg.Remote}] != nil {
+		return
+	}
+	for f := range p.connections {
+		if f.remote == seg.Remote && f.local.Port() == seg.Local.Port() {
+			seg.Local = f.local
+			return
+		}
+	}
+}
+
+// Uses implements ip.Transport.
+func (p *protocol) Uses(address netip.Addr) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for f := range p.connections {
+		if f.local.Addr() == address {
+			p.moved = true
+			return true
+		}
+	}
+	return false
 }
 
 // isQuiet tells that a socket has given up this connection and still has the

@@ -33,27 +33,10 @@ func (l *listenRequest) flush() {
 	l.queue = nil
 }
 
-// requestIn is a SYN for which there is no connection: listen_ptr's part of
-// _nx_tcp_packet_process. True: nobody listens, and gVisor answers with a RST.
-func (p *protocol) requestIn(f flow, seg *ip.Segment) bool {
-	return p.request(newSYN(f, seg), seg.Packet)
-}
-
-// request is requestIn for a SYN that was copied out of its frame; nil: the
-// frame is gone.
-func (p *protocol) request(syn *synPacket, frame *stack.PacketBuffer) bool {
+// requestIn is a SYN to a port that is listened on: listen_ptr's part of
+// _nx_tcp_packet_process. frame is what it was copied out of; nil: gone.
+func (p *protocol) requestIn(l *listenRequest, syn *synPacket, frame *stack.PacketBuffer) {
 	f := syn.flow
-	source := f.remote.Addr()
-	if f.local == f.remote || source.IsMulticast() || source == limitedBroadcast {
-		p.counters.InvalidPackets++ // a LAND attack, or nobody to talk to
-		return false
-	}
-	l := p.listens[f.local.Port()]
-	if l == nil {
-		p.counters.ConnectionsDropped++
-		p.counters.ReceivePacketsDropped++
-		return true
-	}
 	p.counters.Connections++
 	if s := l.socket; s != nil {
 		l.socket = nil
@@ -65,12 +48,12 @@ func (p *protocol) request(syn *synPacket, frame *stack.PacketBuffer) bool {
 		if l.callback != nil {
 			p.inst.Post(func() { l.callback(s, uint(l.port)) })
 		}
-		return false
+		return
 	}
 	for _, queued := range l.queue {
 		if queued.flow == f {
 			p.counters.ReceivePacketsDropped++
-			return false
+			return
 		}
 	}
 	if frame != nil {
@@ -91,26 +74,21 @@ func (p *protocol) request(syn *synPacket, frame *stack.PacketBuffer) bool {
 			})
 		}
 	}
-	return false
 }
 
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// dropRequest is a RST for a queued SYN. False: there is none.
-func (p *protocol) dropRequest(f flow) bool {
+// dropRequest is a RST to a port that is listened on: it takes back the SYN
+// that waits there, if one does.
+func (p *protocol) dropRequest(l *listenRequest, f flow) {
 	p.counters.ReceivePacketsDropped++
-	l := p.listens[f.local.Port()]
-	if l == nil {
-		return false
-	}
 	for i, queued := range l.queue {
 		if queued.flow == f {
 			l.queue = append(l.queue[:i], l.queue[i+1:]...)
 			queued.release()
-			return true
+			return
 		}
 	}
-	return false
 }
 
 // offer gives a connection request to a listening socket: it is bound from here

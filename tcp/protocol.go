@@ -33,6 +33,7 @@ type protocol struct {
 	listens     map[uint16]*listenRequest
 	connections map[flow]*connection
 	counters    Info
+	moved       bool                             // the interface's address has been replaced under a connection
 	serial      uint64                           // sockets created so far
 	raw         map[*stack.PacketBuffer]*control // on their way to the gate: not gVisor's
 	fast        fastTimer
