@@ -85,6 +85,16 @@ func (in *Inbound) Return() {
 	in.blocks, in.areas = in.blocks[:0], in.areas[:0]
 }
 
+// CountEmpty counts a frame that found no packets as a request to an empty pool:
+// a driver of NetX Duo has asked for a packet and got none.
+func (pool *Pool) CountEmpty() {
+	if s := pool.created(); s != nil {
+		s.mu.Lock()
+		s.emptyRequests++
+		s.mu.Unlock()
+	}
+}
+
 // Frame is a frame in packets of a pool, while the stack has their memory. The
 // zero Frame is none.
 type Frame struct {
@@ -125,6 +135,7 @@ func (pool *Pool) admit(size int) (Frame, bool) {
 		s.sweep()
 	}
 	if s.freeLen < need || s.deleted.Load() {
+		s.emptyRequests++ // the driver's
 		s.mu.Unlock()
 		return Frame{}, false
 	}

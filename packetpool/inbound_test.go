@@ -309,6 +309,11 @@ func TestAdmitCopiesAFrameIntoPackets(t *testing.T) {
 	assert.False(t, ok, "no packet is free: the frame is dropped")
 	_, _, ok = new(packetpool.Pool).Admit(foreign, 0)
 	assert.False(t, ok)
+	pool.CountEmpty() // a driver that has seen the same
+	new(packetpool.Pool).CountEmpty()
+	info, err := packetpool.PoolInfoGet(pool)
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, info.EmptyPoolRequests)
 
 	reclaim(frame, pkt)
 	pkt.DecRef()

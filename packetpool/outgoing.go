@@ -12,6 +12,11 @@ type Outgoing struct {
 	Room     int    // bytes in front of the data, for headers; negative when the data begins before the payload
 	Overflow bool   // the data of the first packet ends behind its payload
 	Length   uint32 // bytes of the message
+
+	Chained bool // there is more than one packet
+	Start   int  // where in its packet the first byte lies: Room, unless the first packet is empty
+	Payload int  // bytes in a packet of the first one's pool
+	Free    int  // packets that its pool has
 }
 
 // Inspect answers what a service that sends looks at. False: there is nothing
@@ -23,10 +28,20 @@ func Inspect(packet Packet) (Outgoing, bool) {
 		return Outgoing{}, false
 	}
 	defer b.mu.Unlock()
+	out := Outgoing{
+		Room: b.prepend, Overflow: b.append > len(b.data), Length: uint32(b.length),
+		Chained: b.next != nil, Payload: b.store.payload,
+	}
+	first := b
+	for first.next != nil && first.prepend == first.append {
+		first = first.next
+	}
+	out.Start = first.prepend
 	b.store.mu.Lock()
 	mine := b.state == application && b.store.created()
+	out.Free = b.store.freeLen
 	b.store.mu.Unlock()
-	return Outgoing{Room: b.prepend, Overflow: b.append > len(b.data), Length: uint32(b.length)}, mine
+	return out, mine
 }
 
 // Split copies the first n bytes of a message into a new one, in packets of

@@ -33,7 +33,7 @@ func TestSplitCopiesTheFrontAndLeavesTheMessage(t *testing.T) {
 	assert.Equal(t, data, bytesOf(packet))
 	out, ok := packetpool.Inspect(front)
 	assert.True(t, ok)
-	assert.Equal(t, packetpool.Outgoing{Room: 56, Length: 120}, out)
+	assert.Equal(t, packetpool.Outgoing{Room: 56, Length: 120, Chained: true, Start: 56, Payload: 100, Free: 4}, out)
 
 	require.NoError(t, packetpool.Trim(packet, 120))
 	assert.Equal(t, data[120:], bytesOf(packet))

@@ -13,7 +13,7 @@ import (
 
 // floor is how many scenarios in a thousand agree at least. It is only ever
 // raised.
-const floor = 960
+const floor = 990
 
 // TestGolden makes the recorded sessions of the original again, in release
 // mode, and compares them field by field. NX_GOLDEN names a folder with other

@@ -25,6 +25,9 @@ func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 	f := flow{seg.Local, seg.Remote}
 	if c := p.connections[f]; c != nil && !seg.Damaged {
 		pass, answer := c.segmentIn(seg)
+		if pass && c.release != nil {
+			c.satisfy(seg.TCP)
+		}
 		if c.waits() {
 			p.arm()
 		}
@@ -338,6 +341,7 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		return false, nil
 	}
 	if c.release != nil && own == nil {
+		t.given = later(t.given, h.SequenceNumber()+uint32(seg.Payload))
 		if pass, instead = c.releaseOut(seg); !pass {
 			return false, instead
 		}

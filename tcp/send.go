@@ -87,6 +87,9 @@ func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait, in *i
 	if state := s.refresh(); state == SynSent || state == SynReceived {
 		p.stateWait(s, Established, wait) // its answer is not looked at
 	}
+	if p.inst.Release() {
+		return p.releaseSend(s, packet, wait, in)
+	}
 	for {
 		c := s.conn
 		if !s.refresh().exchanges() || c == nil {
@@ -103,26 +106,33 @@ func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait, in *i
 			}
 			continue
 		}
-		full := func() (nx.Status, error) {
-			switch {
-			case s.state != Established:
-				return nx.NotConnected, s.cause()
-			case c.sender.segments < s.queueMax:
-				return nx.WindowOverflow, nil
-			}
-			return nx.TxQueueDepth, nil
-		}
 		if wait == nx.NoWait {
-			if c.sender.segments < s.queueMax {
-				return nx.WindowOverflow, nil
-			}
-			return nx.TxQueueDepth, nil
+			return s.full(c), nil
 		}
 		c.probe()
-		if status, cause := p.suspend(&s.transmitting, s, wait, in, full); status != nx.Success {
+		if status, cause := p.suspendSender(s, c, wait, in); status != nx.Success {
 			return status, cause
 		}
 	}
+}
+
+// full is why nothing can be sent now.
+func (s *Socket) full(c *connection) nx.Status {
+	if c.sender.segments < s.queueMax {
+		return nx.WindowOverflow
+	}
+	return nx.TxQueueDepth
+}
+
+// suspendSender suspends a caller until there is room. It is called and returns
+// with the protocol's lock held.
+func (p *protocol) suspendSender(s *Socket, c *connection, wait nx.Wait, in *interrupt) (nx.Status, error) {
+	return p.suspend(&s.transmitting, s, wait, in, func() (nx.Status, error) {
+		if s.state != Established {
+			return nx.NotConnected, s.cause()
+		}
+		return s.full(c), nil
+	})
 }
 
 // cause is why the connection ended, as far as it is known.
@@ -230,6 +240,9 @@ func (p *protocol) write(s *Socket, c *connection, packet packetpool.Packet, n u
 	p.mu.Unlock()
 
 	err := c.endpoint.write(&data)
+	if err == nil {
+		c.satisfied()
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,6 +13,7 @@ type sender struct {
 	una     uint32 // the oldest byte that is not acknowledged
 	next    uint32 // behind what was given to gVisor
 	max     uint32 // behind what has been on the wire
+	given   uint32 // behind what gVisor has sent, with the release's timing
 
 	window uint32 // the peer's
 	shift  uint8  // of it
@@ -39,7 +40,7 @@ type sent struct {
 func (t *sender) start(syn uint32) {
 	if !t.started {
 		t.started, t.initial = true, syn
-		t.una, t.next, t.max = syn+1, syn+1, syn+1
+		t.una, t.next, t.max, t.given = syn+1, syn+1, syn+1, syn+1
 	}
 }
 

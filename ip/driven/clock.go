@@ -16,12 +16,58 @@ type Clock struct {
 	timers timers
 	made   uint64 // timers set so far: equal deadlines fire in this order
 	parked int
+	gave   []chan struct{} // callers that have given way, the first one first
 }
 
 var (
-	_ nx.Clock  = (*Clock)(nil)
-	_ nx.Parker = (*Clock)(nil)
+	_ nx.Clock   = (*Clock)(nil)
+	_ nx.Parker  = (*Clock)(nil)
+	_ nx.Yielder = lowest{}
 )
+
+// Lowest is this clock for the instance of the threads that have the lowest
+// priority of all: [nx.Yielder].
+func (c *Clock) Lowest() nx.Clock { return lowest{c} }
+
+type lowest struct{ *Clock }
+
+// Yield implements [nx.Yielder]. The world goes on with the caller when no frame
+// is under way any more.
+func (c lowest) Yield() {
+	turn := make(chan struct{})
+	c.mu.Lock()
+	c.gave = append(c.gave, turn)
+	c.mu.Unlock()
+	<-turn
+}
+
+// goOn lets the first of the callers go on that have given way; false when none
+// has.
+func (c *Clock) goOn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.gave) == 0 {
+		return false
+	}
+	close(c.gave[0])
+	c.gave = c.gave[1:]
+	return true
+}
+
+// Late is this clock for packet pools. A wait that runs out in them is over
+// after everything else that is due at the same tick: NetX Duo's IP thread, which
+// has the work of its own timers to do, has a higher priority than those who
+// wait.
+func (c *Clock) Late() nx.Clock { return late{c} }
+
+type late struct{ *Clock }
+
+// AfterFunc implements [nx.Clock].
+func (c late) AfterFunc(d time.Duration, f func()) nx.Timer {
+	t := &timer{clock: c.Clock, call: f, at: -1, late: true}
+	t.Reset(d)
+	return t
+}
 
 // Now implements [nx.Clock].
 func (c *Clock) Now() time.Duration {
@@ -64,6 +110,13 @@ func (c *Clock) Next() (time.Duration, bool) {
 	return c.timers[0].deadline, true
 }
 
+// onlyLate tells that the next timer is a late one.
+func (c *Clock) onlyLate() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.timers) > 0 && c.timers[0].late
+}
+
 // Fire sets the time to that of the next timer and calls its function in a
 // goroutine of its own. False when none is set.
 func (c *Clock) Fire() bool {
@@ -102,6 +155,7 @@ type timer struct {
 	call     func()
 	deadline time.Duration
 	order    uint64
+	late     bool // after the others of its moment
 	at       int
 }
 
@@ -133,7 +187,7 @@ func (t *timer) remove() bool {
 	return true
 }
 
-// timers is a heap by deadline, then by the order in which they were set.
+// timers is a heap by deadline, the late ones of a moment last, then by the order in which they were set.
 type timers []*timer
 
 func (h timers) Len() int { return len(h) }
@@ -141,6 +195,9 @@ func (h timers) Len() int { return len(h) }
 func (h timers) Less(i, j int) bool {
 	if h[i].deadline != h[j].deadline {
 		return h[i].deadline < h[j].deadline
+	}
+	if h[i].late != h[j].late {
+		return h[j].late
 	}
 	return h[i].order < h[j].order
 }

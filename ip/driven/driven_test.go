@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -195,3 +196,59 @@ func (c stackClock) AfterFunc(d time.Duration, f func()) tcpip.Timer {
 }
 
 type stackTimer struct{ nx.Timer }
+
+// A caller on the lowest clock that gives way goes on when the frames that it
+// has sent, and the answers to them, have been delivered.
+func TestLowestGivesWay(t *testing.T) {
+	w := driven.New(driven.Config{})
+	defer w.Close()
+	var order []string
+	receiver, err := w.Network.Driver().Open(link.Attachment{Instance: "receiver", Clock: w.Clock})
+	require.NoError(t, err)
+	receiver.Attach(listener(func() { order = append(order, "delivered") }))
+	sender, err := w.Network.Driver().Open(link.Attachment{Instance: "sender", Clock: w.Clock})
+	require.NoError(t, err)
+	defer func() {
+		for _, e := range []link.Endpoint{receiver, sender} {
+			e.Stop()
+			_ = e.Release()
+		}
+	}()
+	yield := w.Clock.Lowest().(nx.Yielder).Yield
+	call := w.Go(driven.Thread{}, func() {
+		for range 2 {
+			pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData([]byte{0x45})})
+			var list stack.PacketBufferList
+			list.PushBack(pkt)
+			_, _ = sender.WritePackets(list)
+			pkt.DecRef()
+			order = append(order, "sent")
+			yield()
+		}
+		order = append(order, "went on")
+	}, nil)
+	require.True(t, call.Done())
+	assert.Equal(t, []string{"sent", "delivered", "sent", "delivered", "went on"}, order)
+}
+
+// listener is a stack that only notes what is delivered.
+type listener func()
+
+func (l listener) DeliverNetworkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) { l() }
+func (l listener) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer)    {}
+
+// A late timer fires after the others of its moment.
+func TestLateTimers(t *testing.T) {
+	w := driven.New(driven.Config{})
+	defer w.Close()
+	var fired []string
+	at := func(clock nx.Clock, ticks int, name string) {
+		clock.AfterFunc(time.Duration(ticks)*nx.Tick, func() { fired = append(fired, name) })
+	}
+	at(w.Clock.Late(), 5, "late")
+	at(w.Clock.Late(), 5, "late too")
+	at(w.Clock, 5, "first")
+	at(w.Clock.Late(), 4, "before")
+	w.Sleep(10)
+	assert.Equal(t, []string{"before", "first", "late", "late too"}, fired)
+}

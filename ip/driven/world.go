@@ -131,7 +131,8 @@ func (w *World) Go(t Thread, f func(), then func(*Call)) *Call {
 // Settle delivers frames until the wire is empty and everybody waits, then
 // reports the calls that have ended.
 func (w *World) Settle() {
-	w.deliver()
+	for w.deliver(); w.Clock.goOn(); w.deliver() {
+	}
 	w.report(func(*Call) bool { return true })
 	if w.moment.Load()%64 == 0 {
 		garbage.run()
@@ -218,6 +219,9 @@ func (w *World) turn(limit time.Duration) bool {
 		return false
 	}
 	for at, ok := next, true; ok && at == next; at, ok = w.Clock.Next() {
+		if w.Clock.onlyLate() {
+			w.deliver() // what the others have sent comes first
+		}
 		w.Clock.Fire()
 		w.moment.Add(1)
 		quiet()

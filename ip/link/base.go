@@ -105,6 +105,9 @@ func (b *Base) DeliverPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.Pa
 // Drop counts a frame of size bytes that goes no further, and makes the event.
 // head is the begin of the frame, nil when it is not at hand.
 func (b *Base) Drop(direction nx.Direction, reason string, size int, head []byte) {
+	if reason == DropPoolEmpty && direction == nx.Received {
+		b.attachment.Pool.CountEmpty()
+	}
 	b.drops.Add(b.attachment.Recorder, b.device, direction, reason, size, head)
 }
 

@@ -30,6 +30,14 @@ type Parker interface {
 	Unpark()
 }
 
+// A Yielder is a Clock of callers that give way: each time one of them has put
+// a segment on the wire in the manner of release 6.4.2, everybody else goes
+// first, as the threads of ThreadX do that have a higher priority. Yield
+// returns when all of them wait.
+type Yielder interface {
+	Yield()
+}
+
 // RealClock is the machine's monotonic clock.
 var RealClock Clock = realClock{start: time.Now()}
 

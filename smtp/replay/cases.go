@@ -21,6 +21,7 @@ type Context struct {
 const (
 	KindReturns     = "returns"
 	KindConnections = "connections"
+	KindConnection  = "connection"
 	KindPools       = "pools"
 )
 
@@ -49,7 +50,7 @@ func Cases(s *Scenario, o *Outcome) []golden.Case {
 	add(-1, KindConnections, KindConnections, float64(len(connections)), float64(len(o.Connections)))
 	for k := range min(len(connections), len(o.Connections)) {
 		want, _ := connections[k].(map[string]any)
-		add(-1, fmt.Sprintf("connection %d", k), "connection", recordedConnection(want), replayedConnection(want, o, k))
+		add(-1, fmt.Sprintf("connection %d", k), KindConnection, recordedConnection(want), replayedConnection(want, o, k))
 	}
 	pools, _ := s.Result["pools"].(map[string]any)
 	for _, at := range slices.Sorted(keys(pools)) {

@@ -88,10 +88,10 @@ func (r *run) setUp() error {
 			return err
 		}
 	}
-	if err := r.makeInstance(&r.a, "A", s.config("tcp_on", 1) != 0); err != nil {
+	if err := r.makeInstance(&r.a, "A", r.world.Clock.Lowest(), s.config("tcp_on", 1) != 0); err != nil {
 		return err
 	}
-	if err := r.makeInstance(&r.b, "B", true); err != nil {
+	if err := r.makeInstance(&r.b, "B", r.world.Clock, true); err != nil {
 		return err
 	}
 	if s.AF == 6 {
@@ -117,13 +117,13 @@ func (r *run) setUp() error {
 // makePool makes a pool of exactly count packets; 60 bytes are the packet
 // header of the recording.
 func (r *run) makePool(pool *packetpool.Pool, name string, payload, count int) error {
-	pool.Config = &packetpool.Config{Clock: r.world.Clock}
+	pool.Config = &packetpool.Config{Clock: r.world.Clock.Late()}
 	return packetpool.PoolCreate(pool, name, uint32(payload), uint32(count*(60+(payload+3)/4*4)))
 }
 
-func (r *run) makeInstance(side *side, name string, withTCP bool) error {
+func (r *run) makeInstance(side *side, name string, clock nx.Clock, withTCP bool) error {
 	v4, v6 := tcpreplay.Host(name, 4), tcpreplay.Host(name, 6)
-	side.block.Config = &ip.Config{Clock: r.world.Clock, Release: true, NoWindowRule: true}
+	side.block.Config = &ip.Config{Clock: clock, Release: true, NoWindowRule: true}
 	const memory, priority = 4096, 1
 	if err := ip.Create(&side.block, name, v4, ip.IPAddress(255, 255, 255, 0), &side.pool, r.world.Network.Driver(), memory, priority); err != nil {
 		return err

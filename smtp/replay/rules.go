@@ -1,6 +1,10 @@
 package replay
 
 import (
+	"fmt"
+	"reflect"
+	"slices"
+
 	"gonetx/packetpool/nxtest/golden"
 	tcpreplay "gonetx/tcp/replay"
 )
@@ -18,9 +22,47 @@ func Rules() []golden.Rule {
 				return ok && max(want-got, got-want) <= tcpreplay.Tolerance
 			},
 		},
+		{
+			Name:   "TimerAtTheEnd",
+			Why:    "a call that ends within the tolerance of a tenth of a second sees the pool before or after what the timer does then; it is the same once it has settled",
+			Fields: []string{"server_ip/1"},
+			When:   timerAtTheEnd,
+		},
+		{
+			Name:   "RouterSolicitation",
+			Why:    "with IPv6 the original looks for a router, each second while it finds no packet for that, and hears its neighbour do so (nxd_ipv6_router_solicitation_check.c); here nobody is asked (spec ip 10)",
+			Fields: []string{"client_ip/2", "smtp/2"},
+			When: func(d golden.Difference) bool {
+				c := d.Case.Context.(Context)
+				want, got, ok := d.Number()
+				return ok && d.Case.Kind == KindPools && c.Scenario.AF == 6 && got > 0 &&
+					want > got && want-got <= float64(c.Scenario.longestTicks()/100+1)
+			},
+		},
+		{
+			Name:   "NoAddressResolution",
+			Why:    "up to four packets wait in the original for the link address of a neighbour that does not exist (NX_ARP_MAX_QUEUE_DEPTH, one with IPv6); a link here needs no addresses (spec ip 10)",
+			Fields: []string{"client_ip/1"},
+			When: func(d golden.Difference) bool {
+				c := d.Case.Context.(Context)
+				want, got, ok := d.Number()
+				return ok && d.Case.Kind == KindPools && c.Scenario.config("target", 1) == 2 && want < got && got-want <= 4
+			},
+		},
 		inexpressible("NullText", NullText, "design: pointer and length are one string"),
 		inexpressible("NullAddress", NullAddress, "design: NXD_ADDRESS * is netip.Addr"),
 		inexpressible("Unchecked", Unchecked, "design: each service does the checks of the error-checking front end"),
+		{
+			Name:   "UncheckedMail",
+			Why:    "the mail that only the entry without argument checks sends is not sent here, and leaves no reply behind",
+			Fields: []string{"", "reply_code"},
+			When: func(d golden.Difference) bool {
+				c := d.Case.Context.(Context)
+				want, got, ok := d.Number()
+				unchecked := slices.ContainsFunc(c.Outcome.Ops, func(op map[string]any) bool { return op[Inexpressible] == Unchecked })
+				return ok && unchecked && got == 0 && (d.Case.Kind == KindConnections && want == 1 || c.Op >= 0 && d.Path == "reply_code")
+			},
+		},
 		inexpressible("Initialization", Initialization, "no ThreadX underneath"),
 		{
 			Name:   "CrashEnds",
@@ -32,7 +74,41 @@ func Rules() []golden.Rule {
 				return d.Case.Kind == KindReturns && status != 0
 			},
 		},
+		{
+			Name:   "CrashCutsRecording",
+			Why:    "what follows the call that crashed or span was never recorded: the end of its connection, what the server received and did then, a connection that came after",
+			Fields: []string{"", "end", "segment_lengths/*", "segments/*", "unit_lengths/*", "server_calls", "server_calls/*"},
+			When: func(d golden.Difference) bool {
+				if !d.Case.Context.(Context).Scenario.Stopped() {
+					return false
+				}
+				if want, got, ok := d.Number(); ok {
+					return d.Case.Kind == KindConnections && got > want
+				}
+				_, missing := d.Want.(golden.Missing)
+				return d.Case.Kind == KindConnection && missing
+			},
+		},
 	}
+}
+
+// timerAtTheEnd tells that a pool was looked at right after a call whose length
+// differs by no more than ticks do.
+func timerAtTheEnd(d golden.Difference) bool {
+	c := d.Case.Context.(Context)
+	recorded, _ := c.Scenario.Result["ops"].([]any)
+	for i, op := range c.Outcome.Ops {
+		at := fmt.Sprintf("after_op%d", i)
+		if d.Case.Where != "pools "+at || i >= len(recorded) {
+			continue
+		}
+		want, _ := recorded[i].(map[string]any)
+		apart := number(want, "ticks", 0) - number(op, "ticks", 0)
+		pools, _ := c.Scenario.Result["pools"].(map[string]any)
+		settled := fmt.Sprintf("settled_op%d", i)
+		return apart != 0 && max(apart, -apart) <= tcpreplay.Tolerance && reflect.DeepEqual(pools[settled], c.Outcome.Pools[settled])
+	}
+	return false
 }
 
 // inexpressible is the rule for calls that have no form in Go.

@@ -76,6 +76,17 @@ func (s *Scenario) body(op map[string]any) []byte {
 	return []byte(b.String()[:n])
 }
 
+// longestTicks is the time of the longest recorded call.
+func (s *Scenario) longestTicks() int {
+	ops, _ := s.Result["ops"].([]any)
+	longest := 0
+	for _, v := range ops {
+		op, _ := v.(map[string]any)
+		longest = max(longest, number(op, "ticks", 0))
+	}
+	return longest
+}
+
 // Bytes and Text are the two directions of a recorded string.
 func Bytes(text string) []byte {
 	b := make([]byte, 0, len(text))
