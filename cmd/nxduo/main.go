@@ -20,6 +20,7 @@ a packet pool of fixed size, TCP, and an SMTP client.
     nxduo demo --pcap demo.pcapng     the same, with a capture for Wireshark
     nxduo send --server mail.example.com --from a@b.example --to c@d.example < mail.txt
     nxduo pool --payload 800 --memory 8000 --body 2000   what a mail takes of a packet pool
+    nxduo study out --both --drop 5 --delay 40ms   a stream with losses: live, as a trace, as a report
     nxduo bench                       what it costs, compared with the kernel
 
 ` + exitHelp
@@ -28,6 +29,9 @@ type commands struct {
 	Demo demoCommand `cmd:"" help:"Send the mail of NetX Duo's guide to an embedded server, over IPv4 and over IPv6."`
 	Send sendCommand `cmd:"" help:"Send one mail from standard input to a real server."`
 	Pool poolCommand `cmd:"" help:"Tell what a mail takes of a packet pool, and draw one packet."`
+
+	Study studyCommand `cmd:"" help:"Run a workload with faults and small pools, watch it, and keep a trace, a capture and a report."`
+	Trace traceCommand `cmd:"" help:"Check the trace of a study, or print its schema."`
 
 	Bench bench.Command `cmd:"" help:"Measure the stack, in turns with the kernel and with the naive design."`
 }
