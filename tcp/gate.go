@@ -204,6 +204,9 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	}
 	if flags.Contains(header.TCPFlagAck) && t.started {
 		answer = append(answer, c.ackIn(h.AckNumber(), uint32(h.WindowSize())<<t.shift)...)
+		if c.release == nil {
+			t.unshrink(h)
+		}
 	}
 	if length > 0 {
 		if !c.takes(from, length) || before(r.next, from) && !c.roomForMissing() {

@@ -2,6 +2,8 @@ package tcp
 
 import (
 	"gonetx/packetpool"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
 // sender is what the gate knows of the data that goes out on a connection, and
@@ -139,6 +141,19 @@ func (t *sender) acknowledge(ack uint32) (bytes uint32, valid bool) {
 	}
 	t.free(n)
 	return bytes, true
+}
+
+// unshrink is for a peer that takes back a window that it had told: what was
+// sent into it is sent again, whole (RFC 9293 section 3.8.6 allows it). gVisor
+// would wait for a window of a whole segment, for ever when the peer has no
+// larger one (snd.go, maybeSendSegment: SndUna != SndNxt), so it is shown one. A
+// window of zero it probes by itself.
+func (t *sender) unshrink(h header.TCP) {
+	sent := t.max - h.AckNumber()
+	if window := uint32(h.WindowSize()) << t.shift; window == 0 || before(t.max, h.AckNumber()) || window >= sent {
+		return
+	}
+	h.SetWindowSize(uint16(min((sent+1<<t.shift-1)>>t.shift, maxWindow)))
 }
 
 // free gives the packets of the first n messages back.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -180,7 +179,7 @@ func (w *world) acceptOnce(s *tcp.Socket, number uint64) error {
 
 // askNumbers is the kernel's side of n connections, one after the other.
 func askNumbers(f family, own, n int) error {
-	d := net.Dialer{Timeout: time.Minute, Control: reuseAddress}
+	d := net.Dialer{Timeout: time.Minute, Control: control([]option{{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}})}
 	if own != 0 {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(f.kernel, uint16(own)))
 	}
@@ -212,16 +211,6 @@ func askNumbers(f family, own, n int) error {
 		}
 	}
 	return nil
-}
-
-func reuseAddress(_, _ string, c syscall.RawConn) error {
-	var err error
-	if controlErr := c.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	}); controlErr != nil {
-		return controlErr
-	}
-	return err
 }
 
 // account notes what there is, and answers a function that demands that no
@@ -273,7 +262,7 @@ func TestConnectionsAtOnce(t *testing.T) {
 			for range n {
 				all.Add(1)
 				go func() {
-					c, err := net.DialTimeout("tcp", netip.AddrPortFrom(f.stack, servicePort).String(), time.Minute)
+					c, err := dial(f, servicePort)
 					if err != nil {
 						errs <- err
 						all.Done()

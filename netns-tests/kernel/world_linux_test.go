@@ -1,12 +1,14 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/ports"
@@ -157,12 +160,28 @@ func (w *world) connectSocket(t *testing.T, s *tcp.Socket, f family, l net.Liste
 }
 
 // listen opens a port of the kernel's.
-func listen(t *testing.T, f family) net.Listener {
+func listen(t *testing.T, f family, options ...option) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", netip.AddrPortFrom(f.kernel, 0).String())
+	config := net.ListenConfig{Control: control(options)}
+	l, err := config.Listen(t.Context(), "tcp", netip.AddrPortFrom(f.kernel, 0).String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	return l
+}
+
+// option is a socket option of the kernel's, set before a connection is made.
+type option struct{ level, name, value int }
+
+func control(options []option) func(_, _ string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var errs []error
+		err := c.Control(func(fd uintptr) {
+			for _, o := range options {
+				errs = append(errs, unix.SetsockoptInt(int(fd), o.level, o.name, o.value))
+			}
+		})
+		return errors.Join(append(errs, err)...)
+	}
 }
 
 func portOf(l net.Listener) uint { return uint(l.Addr().(*net.TCPAddr).Port) }
@@ -186,10 +205,10 @@ type joined struct {
 const servicePort = 7
 
 // join makes a connection: the stack is the client or the server.
-func (w *world) join(t *testing.T, f family, server bool, window uint32, config *tcp.Config) joined {
+func (w *world) join(t *testing.T, f family, server bool, window uint32, config *tcp.Config, options ...option) joined {
 	t.Helper()
 	if !server {
-		l := listen(t, f)
+		l := listen(t, f, options...)
 		s := w.connect(t, f, l, window, config)
 		return joined{s, accept(t, l)}
 	}
@@ -198,12 +217,8 @@ func (w *world) join(t *testing.T, f family, server bool, window uint32, config 
 	t.Cleanup(func() { _ = tcp.ServerSocketUnlisten(&w.inst, servicePort) })
 	dialed := make(chan *net.TCPConn, 1)
 	go func() {
-		c, err := net.DialTimeout("tcp", netip.AddrPortFrom(f.stack, servicePort).String(), time.Minute)
-		if err != nil {
-			close(dialed)
-			return
-		}
-		dialed <- c.(*net.TCPConn)
+		c, _ := dial(f, servicePort, options...)
+		dialed <- c
 	}()
 	require.NoError(t, tcp.ServerSocketAccept(s, 1000))
 	c := <-dialed
@@ -211,6 +226,16 @@ func (w *world) join(t *testing.T, f family, server bool, window uint32, config 
 	t.Cleanup(func() { _ = c.Close() })
 	require.NoError(t, c.SetDeadline(time.Now().Add(time.Minute)))
 	return joined{s, c}
+}
+
+// dial connects from the kernel's side.
+func dial(f family, port uint16, options ...option) (*net.TCPConn, error) {
+	d := net.Dialer{Timeout: time.Minute, Control: control(options)}
+	c, err := d.Dial("tcp", netip.AddrPortFrom(f.stack, port).String())
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
 }
 
 // roles runs a test over both families, with the stack as client and as server.
