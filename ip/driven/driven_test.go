@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,10 +203,16 @@ type stackTimer struct{ nx.Timer }
 func TestLowestGivesWay(t *testing.T) {
 	w := driven.New(driven.Config{})
 	defer w.Close()
+	var mu sync.Mutex // guards order; the race detector does not know that one of both waits
 	var order []string
+	note := func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, what)
+	}
 	receiver, err := w.Network.Driver().Open(link.Attachment{Instance: "receiver", Clock: w.Clock})
 	require.NoError(t, err)
-	receiver.Attach(listener(func() { order = append(order, "delivered") }))
+	receiver.Attach(listener(func() { note("delivered") }))
 	sender, err := w.Network.Driver().Open(link.Attachment{Instance: "sender", Clock: w.Clock})
 	require.NoError(t, err)
 	defer func() {
@@ -222,10 +229,10 @@ func TestLowestGivesWay(t *testing.T) {
 			list.PushBack(pkt)
 			_, _ = sender.WritePackets(list)
 			pkt.DecRef()
-			order = append(order, "sent")
+			note("sent")
 			yield()
 		}
-		order = append(order, "went on")
+		note("went on")
 	}, nil)
 	require.True(t, call.Done())
 	assert.Equal(t, []string{"sent", "delivered", "sent", "delivered", "went on"}, order)
