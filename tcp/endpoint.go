@@ -3,6 +3,7 @@ package tcp
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -187,6 +188,28 @@ func (e *endpoint) state() State {
 		return LastAck
 	}
 	return Closed
+}
+
+// congestion is what gVisor knows of the way to the peer. Its threshold is the
+// greatest int until something is lost (snd.go, InitialSsthresh).
+func (e *endpoint) congestion() Congestion {
+	var info tcpip.TCPInfoOption
+	if err := e.ep.GetSockOpt(&info); err != nil || info.SndCwnd == 0 {
+		return Congestion{}
+	}
+	c := Congestion{
+		State: congestionStates[info.CcState], Window: info.SndCwnd, Threshold: info.SndSsthresh,
+		RTT: info.RTT, RTTVar: info.RTTVar, RTO: info.RTO, Reordered: info.ReorderSeen,
+	}
+	if c.Threshold == math.MaxUint32 {
+		c.Threshold = 0
+	}
+	return c
+}
+
+var congestionStates = map[tcpip.CongestionControlState]string{
+	tcpip.Open: "open", tcpip.Disorder: "disorder", tcpip.FastRecovery: "recovery",
+	tcpip.SACKRecovery: "SACK recovery", tcpip.RTORecovery: "RTO recovery",
 }
 
 // lastError is why the endpoint has ended; nil when gVisor does not tell.

@@ -79,22 +79,28 @@ func SocketInfoGet(socket *Socket) (SocketInfo, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := &socket.counters
+	return socket.info(), nil
+}
+
+// info answers the state and the counters. The caller holds the protocol's
+// lock.
+func (s *Socket) info() SocketInfo {
+	n := &s.counters
 	info := SocketInfo{
 		PacketsSent: n.packetsSent, BytesSent: n.bytesSent,
 		PacketsReceived: n.packetsReceived, BytesReceived: n.bytesReceived,
 		RetransmittedPackets: n.retransmitted,
-		State:                socket.refresh(),
+		State:                s.refresh(),
 	}
-	info.TransmitWindow, info.ReceiveWindow = socket.last.transmitWindow, socket.last.receiveWindow
-	if c := socket.conn; c != nil {
+	info.TransmitWindow, info.ReceiveWindow = s.last.transmitWindow, s.last.receiveWindow
+	if c := s.conn; c != nil {
 		info.PacketsQueued = c.receiver.segments()
 		info.TransmitQueueDepth = c.sender.segments
 		if !c.over {
 			info.TransmitWindow, info.ReceiveWindow = c.windows()
 		}
 	}
-	return info, nil
+	return info
 }
 
 // windows answers what a connection may send and receive now.

@@ -40,6 +40,7 @@ var socketServices = map[string]func(*tcp.Socket) error{
 	"SocketMSSSet":            func(s *tcp.Socket) error { return tcp.SocketMSSSet(s, 0) },
 	"SocketPeerInfoGet":       func(s *tcp.Socket) error { _, _, err := tcp.SocketPeerInfoGet(s); return err },
 	"SocketBytesAvailable":    func(s *tcp.Socket) error { return noErr(tcp.SocketBytesAvailable(s)) },
+	"SocketStatsGet":          func(s *tcp.Socket) error { return noErr(tcp.SocketStatsGet(s)) },
 	"SocketStateWait":         func(s *tcp.Socket) error { return tcp.SocketStateWait(s, 0, nx.NoWait) },
 	"SocketTransmitConfigure": func(s *tcp.Socket) error { return tcp.SocketTransmitConfigure(s, 0, 1, 1, 1) },
 	"NewConn":                 func(s *tcp.Socket) error { return noErr(tcp.NewConn(s, nil)) },
