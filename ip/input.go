@@ -207,6 +207,7 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 	if to := segment.Local.Addr(); pass && to != d.destination && to.Is4() {
 		header.IPv4(d.head).SetDestinationAddressWithChecksumUpdate(toStack(to))
 	}
+	kept := segment.Kept
 	*segment = Segment{}
 	segments.Put(segment)
 
@@ -215,6 +216,7 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 		g.inst.note(nx.Received, dropTCPChecksum, d.pkt.Size(), headOf(d.pkt))
 	case pass:
 		g.up(d)
+	case kept:
 	default:
 		g.inst.note(nx.Received, dropByTransport, d.pkt.Size(), headOf(d.pkt))
 	}

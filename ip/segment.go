@@ -55,6 +55,10 @@ type Segment struct {
 	// SegmentIn answers; it is shown so that it can be counted.
 	Damaged bool
 
+	// Kept is set by SegmentIn: the segment goes no further because the transport
+	// has it, and was not dropped.
+	Kept bool
+
 	Packet *stack.PacketBuffer
 
 	// Cuts is set by SegmentOut: at these offsets of the payload, ascending, the

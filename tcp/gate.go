@@ -65,7 +65,9 @@ func (p *protocol) strayIn(f flow, seg *ip.Segment) bool {
 			case rst:
 				p.dropRequest(l, f)
 			case syn:
-				p.requestIn(l, newSYN(f, seg), seg.Packet)
+				request := newSYN(f, seg)
+				p.requestIn(l, request, seg.Packet)
+				seg.Kept = request.kept
 			default:
 				p.counters.ReceivePacketsDropped++
 			}

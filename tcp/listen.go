@@ -39,7 +39,7 @@ func (p *protocol) requestIn(l *listenRequest, syn *synPacket, frame *stack.Pack
 	f := syn.flow
 	p.counters.Connections++
 	if s := l.socket; s != nil {
-		l.socket = nil
+		l.socket, syn.kept = nil, true
 		s.offer(syn)
 		if s.state == SynReceived { // accept waits already
 			c := s.conn
@@ -59,7 +59,7 @@ func (p *protocol) requestIn(l *listenRequest, syn *synPacket, frame *stack.Pack
 	if frame != nil {
 		syn.hold(p.inst.Pool(), frame)
 	}
-	l.queue = append(l.queue, syn)
+	l.queue, syn.kept = append(l.queue, syn), true
 	if uint(len(l.queue)) > l.maximum {
 		p.counters.ConnectionsDropped++
 		p.counters.Connections--

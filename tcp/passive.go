@@ -23,6 +23,7 @@ type synPacket struct {
 	flow flow
 	tcp  []byte              // header with options
 	held *stack.PacketBuffer // the frame, while it waits in a listen queue: NetX Duo keeps its packet
+	kept bool                // by a socket or a listen queue
 }
 
 // newSYN makes a request of a segment.

@@ -45,6 +45,9 @@ func TestServerGoesRound(t *testing.T) {
 		for _, e := range nxtest.Of[nx.SegmentEvent](b.rec) {
 			assert.Equal(t, nx.Received, e.Direction, "nothing is answered")
 		}
+		for _, e := range nxtest.Of[nx.DropEvent](b.rec) {
+			assert.Equal(t, "the oldest connection request of a full listen queue", e.Reason, "the others are kept")
+		}
 		requireStatus(t, nx.AlreadyBound, tcp.ClientSocketBind(server, tcp.AnyPort, nx.NoWait))
 		queue := packetpool.Holding{Owner: packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: "port 7"}, Packets: 2}
 		assert.Equal(t, []packetpool.Holding{queue}, b.pool.Holders(), "each of the two that wait, in its packet")

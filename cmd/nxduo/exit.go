@@ -30,7 +30,9 @@ const exitHelp = `Exit codes:
     4    no connection: unreachable, refused, silent, or lost before the server had taken the mail
     5    the server refused; its words are in the message
     6    a packet pool was exhausted
-    130  interrupted`
+    130  interrupted
+
+"nxduo up -- COMMAND" ends with the exit code of the command.`
 
 // failure is an error with an exit code and with what went wrong in a few
 // words.
@@ -39,6 +41,7 @@ type failure struct {
 	what   string
 	err    error
 	advice []string // what to do about it, line by line
+	silent bool     // it was said already: a command that ran inside has its own words
 }
 
 func (f *failure) Error() string {
@@ -67,6 +70,11 @@ func adviceOn(err error) []string {
 		return f.advice
 	}
 	return nil
+}
+
+func isSilent(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && f.silent
 }
 
 func usage(format string, values ...any) error {

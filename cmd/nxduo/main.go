@@ -19,6 +19,8 @@ a packet pool of fixed size, TCP, and an SMTP client.
     nxduo demo                        two mails through a stack in namespaces of its own
     nxduo demo --pcap demo.pcapng     the same, with a capture for Wireshark
     nxduo send --server mail.example.com --from a@b.example --to c@d.example < mail.txt
+    nxduo up -- bash                  a shell beside a stack that answers ping, curl, nc
+    nxduo stat                        sockets, pools and counters of a stack that is up
     nxduo pool --payload 800 --memory 8000 --body 2000   what a mail takes of a packet pool
     nxduo study out --both --drop 5 --delay 40ms   a stream with losses: live, as a trace, as a report
     nxduo bench                       what it costs, compared with the kernel
@@ -28,6 +30,8 @@ a packet pool of fixed size, TCP, and an SMTP client.
 type commands struct {
 	Demo demoCommand `cmd:"" help:"Send the mail of NetX Duo's guide to an embedded server, over IPv4 and over IPv6."`
 	Send sendCommand `cmd:"" help:"Send one mail from standard input to a real server."`
+	Up   upCommand   `cmd:"" help:"Bring an instance up on a TUN device, with services to talk to, until it is interrupted."`
+	Stat statCommand `cmd:"" help:"Show the sockets, pools and counters of an instance that is up."`
 	Pool poolCommand `cmd:"" help:"Tell what a mail takes of a packet pool, and draw one packet."`
 
 	Study studyCommand `cmd:"" help:"Run a workload with faults and small pools, watch it, and keep a trace, a capture and a report."`
@@ -87,6 +91,9 @@ func run(args []string, std streams) (code int) {
 	err = context.Run()
 	if err == nil {
 		return exitOK
+	}
+	if isSilent(err) {
+		return exitCode(err)
 	}
 	fmt.Fprintln(std.err, "nxduo:", err)
 	for _, line := range adviceOn(err) {

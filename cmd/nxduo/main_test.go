@@ -164,7 +164,7 @@ func finish(t *testing.T, c *exec.Cmd, out, errs *bytes.Buffer) result {
 }
 
 func TestHelpNamesEveryExitCode(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"demo", "--help"}, {"send", "--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"demo", "--help"}, {"send", "--help"}, {"up", "--help"}, {"stat", "--help"}} {
 		r := nxduo(t, args...)
 		assert.Equal(t, exitOK, r.code, "%v", args)
 		assert.Empty(t, r.err)

@@ -15,6 +15,9 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// writeLine writes one object on a line of its own, where more follow.
+func writeLine(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }
+
 // isTerminal tells whether w is one.
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)

@@ -21,6 +21,7 @@ type stack struct {
 // stackConfig describes a stack.
 type stackConfig struct {
 	name       string
+	poolName   string // of clientPool; empty: that of an SMTP client's
 	ipPool     poolSize
 	clientPool poolSize
 	addresses  []netip.Prefix // one of a family at most
@@ -59,7 +60,11 @@ func (s *stack) make(c stackConfig) error {
 	if err := packetpool.PoolCreate(&s.ipPool, "IP packet pool", c.ipPool.payload, c.ipPool.memory); err != nil {
 		return err
 	}
-	if err := packetpool.PoolCreate(&s.clientPool, "SMTP client packet pool", c.clientPool.payload, c.clientPool.memory); err != nil {
+	name := c.poolName
+	if name == "" {
+		name = "SMTP client packet pool"
+	}
+	if err := packetpool.PoolCreate(&s.clientPool, name, c.clientPool.payload, c.clientPool.memory); err != nil {
 		return err
 	}
 	address, mask := ip.IPAddress(0, 0, 0, 0), ip.IPAddress(0, 0, 0, 0)
