@@ -35,9 +35,6 @@ func (g *gate) icmp(s *settings, d *datagram) string {
 	case b[0] == icmpEcho:
 		g.echoRequest(d, icmpEchoReply)
 	default:
-		if isError {
-			g.echoError(d, b[0], b[1])
-		}
 		g.unhandledICMP(d, isError)
 	}
 	return ""
@@ -63,13 +60,32 @@ func (g *gate) icmpv6(s *settings, d *datagram) string {
 		g.echoRequest(d, icmpv6EchoReply)
 	case b[0] == icmpv6NeighborSolicitation, b[0] == icmpv6NeighborAdvertisement:
 		g.neighbor(s, d, b[0] == icmpv6NeighborSolicitation)
+	case b[0] == icmpv6Unreachable:
+		unreachable(b)
+		g.unhandledICMP(d, isError)
 	default:
-		if isError {
-			g.echoError(d, b[0], b[1])
-		}
 		g.unhandledICMP(d, isError)
 	}
 	return ""
+}
+
+// unreachable makes "no route" of every code of an ICMPv6 destination
+// unreachable message but "port unreachable": gVisor knows these two only
+// (network/ipv6/icmp.go, handleICMP), while it takes the same from ICMPv4 under
+// any code. So an attempt to connect ends at once in both families (RFC 4443
+// section 3.1). The checksum follows (RFC 1624).
+func unreachable(b []byte) {
+	const noRoute, port = 0, 4
+	code := b[1]
+	if code == noRoute || code == port {
+		return
+	}
+	b[1] = noRoute
+	sum := uint32(^binary.BigEndian.Uint16(b[2:])) + uint32(^uint16(code))
+	for sum > 0xFFFF {
+		sum = sum>>16 + sum&0xFFFF
+	}
+	binary.BigEndian.PutUint16(b[2:], ^uint16(sum))
 }
 
 func (g *gate) badICMP(d *datagram) {
@@ -119,7 +135,7 @@ func (g *gate) echoReply(d *datagram, sequence uint16) {
 		g.inst.note(nx.Received, dropPoolEmpty, d.pkt.Size(), headOf(d.pkt))
 		return
 	}
-	if !ps.serve(sequence, g.inst.clock.Now(), EchoReply{Packet: response, Source: d.source, TimeToLive: d.timeToLive()}) {
+	if !ps.serve(sequence, response) {
 		_ = packetpool.Release(response) // the ping ran out of time a moment ago
 	}
 }
@@ -134,7 +150,8 @@ func (g *gate) neighbor(s *settings, d *datagram, solicitation bool) {
 		g.inst.note(nx.Received, dropUnhandledICMP, d.pkt.Size(), headOf(d.pkt))
 		return
 	}
-	if d.timeToLive() != defaultHopLimit {
+	ip, _ := d.bytes(0, header.IPv6MinimumSize)
+	if hopLimit := ip[7]; hopLimit != defaultHopLimit {
 		g.inst.note(nx.Received, dropForeignND, d.pkt.Size(), headOf(d.pkt)) // RFC 4861 section 7.1
 		return
 	}

@@ -68,6 +68,7 @@ func (e *endpoint) open(p *protocol, f flow, events waiter.EventListener) error 
 	e.ep = ep
 	e.listen(events)
 	ep.SocketOptions().SetV6Only(true)
+	e.keepUnreachable(true)
 	e.setSizes()
 	if err := ep.Bind(tcpip.FullAddress{NIC: p.inst.NIC(), Addr: toStack(f.local.Addr()), Port: f.local.Port()}); err != nil {
 		return stackError(err)
@@ -110,6 +111,30 @@ func (e *endpoint) setKeepalive(c *Config) {
 	_ = e.ep.SetSockOpt(&interval)
 	_ = e.ep.SetSockOptInt(tcpip.KeepaliveCountOption, int(c.KeepaliveRetries))
 	e.ep.SocketOptions().SetKeepAlive(true)
+}
+
+// keepUnreachable has gVisor keep what ICMP says of an attempt to connect.
+func (e *endpoint) keepUnreachable(keep bool) {
+	options := e.ep.SocketOptions()
+	options.SetIPv4RecvError(keep)
+	options.SetIPv6RecvError(keep)
+}
+
+// unreachable is what ICMP has said; nil: nothing. Unlike lastError it takes no
+// lock of the endpoint's, and may be asked with the protocol's.
+func (e *endpoint) unreachable() (first error) {
+	for {
+		said := e.ep.SocketOptions().DequeueErr()
+		if said == nil {
+			return first
+		}
+		if first == nil {
+			first = stackError(said.Err)
+		}
+		if said.Payload != nil {
+			said.Payload.Release() // gVisor made it for us
+		}
+	}
 }
 
 // setUserTimeout has gVisor give up on data that is not acknowledged.
@@ -161,6 +186,7 @@ func (e *endpoint) discard() {
 		e.queue.EventUnregister(&e.entry)
 		e.ep.Abort()
 		e.ep.Close()
+		_ = e.unreachable() // nobody asks any more; its memory is given back
 	})
 }
 

@@ -83,8 +83,16 @@ func (s *Socket) advance() {
 // established ends the handshake.
 func (s *Socket) established() {
 	s.stopGivingUp()
-	if c := s.conn; c.release != nil {
+	c := s.conn
+	if c.release != nil {
 		c.release.begin(&c.sender)
+	}
+	_ = c.endpoint.unreachable() // of no matter now
+	c.endpoint.keepUnreachable(false)
+	if s.config.Keepalive {
+		// gVisor's timer starts with the first segment behind the handshake
+		// (connect.go, resetKeepaliveTimer); NetX Duo's with the handshake.
+		s.p.inst.Post(func() { c.endpoint.setKeepalive(&s.config) })
 	}
 	s.set(Established, nil)
 	s.connecting.flush(nx.Success, nil)
@@ -155,7 +163,11 @@ func (s *Socket) reset(cause error) {
 	from := s.state
 	s.finish()
 	if cause == nil {
-		if cause = s.conn.cause; cause == nil {
+		cause = s.conn.cause
+		if cause == nil && from == SynSent {
+			cause = s.conn.endpoint.unreachable()
+		}
+		if cause == nil {
 			cause = ErrTimedOut // gVisor gives up without a word
 		}
 	}

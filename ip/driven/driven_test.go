@@ -259,3 +259,26 @@ func TestLateTimers(t *testing.T) {
 	w.Sleep(10)
 	assert.Equal(t, []string{"before", "first", "late", "late too"}, fired)
 }
+
+// With a latency a frame arrives in its time, and the order stays.
+func TestLatency(t *testing.T) {
+	var arrived []string
+	var w *driven.World
+	w = driven.New(driven.Config{Latency: 3 * nx.Tick, Verdict: func(f ram.Frame) ram.Verdict {
+		arrived = append(arrived, fmt.Sprint(string(f.Data), "@", w.Tick()))
+		return ram.Pass
+	}})
+	defer w.Close()
+	w.Network.Inject([]byte("a"))
+	w.Network.Inject([]byte("b"))
+	w.Clock.AfterFunc(2*nx.Tick, func() { w.Network.Inject([]byte("c")) })
+	w.Settle()
+	assert.Empty(t, arrived)
+	w.Sleep(3)
+	assert.Equal(t, []string{"a@3", "b@3"}, arrived)
+	w.Sleep(1)
+	assert.Len(t, arrived, 2)
+	w.Sleep(10)
+	assert.Equal(t, []string{"a@3", "b@3", "c@5"}, arrived)
+	assert.EqualValues(t, 14, w.Tick())
+}

@@ -36,6 +36,12 @@ import (
 type Config struct {
 	MTU uint32 // of the network; zero: 1500
 
+	// Latency is how long a frame is under way. Zero: it arrives at the tick at
+	// which it was sent. gVisor's RACK takes a part of the round trip for the
+	// time in which segments may overtake each other (RFC 8985 section 6.2); a
+	// round trip of no time makes it take segments for lost that are not.
+	Latency time.Duration
+
 	// Verdict decides on each frame when it is about to be delivered. Nil
 	// passes all.
 	Verdict func(ram.Frame) ram.Verdict
@@ -53,8 +59,9 @@ type World struct {
 	Network *ram.Network
 
 	config  Config
-	held    string // name of an instance that takes no frames now
-	logged  uint64 // the last frame that Sent has seen
+	held    string                   // name of an instance that takes no frames now
+	logged  uint64                   // the last frame that Sent has seen
+	due     map[uint64]time.Duration // when frames arrive, by number; with a latency
 	calls   []*Call
 	started int          // calls
 	moment  atomic.Int64 // counts deliveries and timers: what ends between two of them ends at the same moment
@@ -66,6 +73,7 @@ func New(config Config) *World {
 		Clock:   &Clock{},
 		Network: ram.NewNetwork(ram.Config{MTU: config.MTU, Manual: true, Hook: config.Verdict}),
 		config:  config,
+		due:     map[uint64]time.Duration{},
 	}
 	garbage.take()
 	return w
@@ -144,10 +152,13 @@ func (w *World) deliver() {
 	quiet()
 	w.log()
 	for {
-		_, ok := w.Network.StepWhere(func(f ram.Frame) bool { return w.held == "" || f.From == w.held })
+		f, ok := w.Network.StepWhere(func(f ram.Frame) bool {
+			return (w.held == "" || f.From == w.held) && w.due[f.Number] <= w.Clock.Now()
+		})
 		if !ok {
 			return
 		}
+		delete(w.due, f.Number)
 		w.moment.Add(1)
 		quiet()
 		w.log()
@@ -156,15 +167,31 @@ func (w *World) deliver() {
 
 // log shows the frames that have been sent since it was called last.
 func (w *World) log() {
-	if w.config.Sent == nil {
+	if w.config.Sent == nil && w.config.Latency == 0 {
 		return
 	}
 	for _, f := range w.Network.Waiting() {
-		if f.Number > w.logged {
-			w.logged = f.Number
+		if f.Number <= w.logged {
+			continue
+		}
+		w.logged = f.Number
+		if w.config.Latency > 0 {
+			w.due[f.Number] = w.Clock.Now() + w.config.Latency
+		}
+		if w.config.Sent != nil {
 			w.config.Sent(f)
 		}
 	}
+}
+
+// arrival is when the next frame arrives; false when none is under way.
+func (w *World) arrival() (next time.Duration, ok bool) {
+	for _, at := range w.due {
+		if !ok || at < next {
+			next, ok = at, true
+		}
+	}
+	return next, ok
 }
 
 // report tells of the calls that have ended: by priority, then by the moment
@@ -212,9 +239,17 @@ func (w *World) Sleep(ticks uint32) {
 	w.Clock.Set(limit)
 }
 
-// turn fires the timers of the next moment, if it comes before the limit.
+// turn goes on to the next moment, if it comes before the limit, and fires its
+// timers. The frames that arrive then are delivered by Settle.
 func (w *World) turn(limit time.Duration) bool {
 	next, ok := w.Clock.Next()
+	if at, under := w.arrival(); under && (!ok || at < next) {
+		if at > limit {
+			return false
+		}
+		w.Clock.Set(at)
+		return true
+	}
 	if !ok || next > limit {
 		return false
 	}

@@ -191,13 +191,16 @@ func (e *endpoint) arm() {
 	e.timer.Reset(wait)
 }
 
-// release is the timer's function: it sends what is due.
+// release is the timer's function: it sends what is due. A driven clock gets
+// the frames one at a time, so that the stacks have done with each before the
+// next one comes.
 func (e *endpoint) release() {
 	e.releasing.Lock()
 	defer e.releasing.Unlock()
-	for {
+	_, driven := e.clock.(nx.Parker)
+	for sent := false; ; sent = true {
 		e.mu.Lock()
-		if e.stopped || len(e.late) == 0 || e.late[0].due > e.clock.Now() {
+		if e.stopped || len(e.late) == 0 || e.late[0].due > e.clock.Now() || driven && sent {
 			e.arm()
 			e.mu.Unlock()
 			return

@@ -1,0 +1,142 @@
+package parity
+
+import "strings"
+
+// Where time is real, two runs of the same scenario differ in ways that mean
+// nothing: how the kernel cuts what it sends, when it acknowledges, whether a
+// retransmission was quicker than an acknowledgement. steady takes that out, and
+// keeps what both ends must agree about.
+
+// Lanes of a real wire: what is sent and what is got have no order between
+// them.
+const (
+	WireSent Lane = "wire, sent"
+	WireGot  Lane = "wire, got"
+)
+
+var realLanes = []Lane{WireSent, WireGot}
+
+// steady makes of a trace what is the same in each run:
+//
+//   - steps: as they are;
+//   - states: the way from FIN_WAIT_1 to TIMED_WAIT or CLOSED is one step;
+//   - wire: acknowledgements and whatever comes again are left out, the data of
+//     one direction of a connection is one event between its SYN and its FIN or
+//     RST, and RSTs that follow each other are one;
+//   - drops: faults and their consequences, by how many there were at least
+//     one;
+//   - pools: what is free at the end;
+//   - counts: left out.
+func steady(t *Trace) *Trace {
+	s := &Trace{Family: t.Family, MTU: t.MTU, MSS: t.MSS, Failures: t.Failures, units: t.units}
+	wires := map[string]*quiet{}
+	var order []*quiet
+	drops := map[string]bool{}
+	for _, e := range t.Events {
+		e.Tick = -1
+		switch e.Lane {
+		case Steps, Mail:
+			s.Events = append(s.Events, e)
+		case States:
+			if e, ok := steadyState(e); ok {
+				s.Events = append(s.Events, e)
+			}
+		case Wire:
+			if e.segment == nil {
+				e.Lane, e.Step = laneOf(e.What), -1
+				s.Events = append(s.Events, e)
+				continue
+			}
+			q := wires[e.segment.flow]
+			if q == nil {
+				q = &quiet{lane: laneOf(e.What)}
+				wires[e.segment.flow] = q
+				order = append(order, q)
+			}
+			q.take(e)
+		case Drops:
+			if !drops[e.What] && strings.HasPrefix(e.What, "fault: ") {
+				drops[e.What] = true
+				e.Step = -1
+				s.Events = append(s.Events, e)
+			}
+		}
+	}
+	for _, q := range order {
+		s.Events = append(s.Events, q.end()...)
+	}
+	return s
+}
+
+func laneOf(what string) Lane {
+	if strings.HasPrefix(what, "sends") {
+		return WireSent
+	}
+	return WireGot
+}
+
+// steadyState takes the steps between the two FINs out: how many of them are
+// seen is a matter of who looks when.
+func steadyState(e Event) (Event, bool) {
+	for _, between := range []string{"FIN_WAIT_2", "CLOSING"} {
+		if strings.HasSuffix(e.What, " to "+between) {
+			return e, false
+		}
+		e.What = strings.Replace(e.What, ": "+between+" to ", ": FIN_WAIT_1 to ", 1)
+	}
+	e.Step = -1
+	return e, true
+}
+
+// quiet is one direction of a connection without what means nothing.
+type quiet struct {
+	lane   Lane
+	data   int
+	events []Event
+	last   string
+}
+
+func (q *quiet) take(e Event) {
+	s := e.segment
+	if s.again {
+		return
+	}
+	way, _, _ := strings.Cut(e.What, " ")
+	if s.syn {
+		q.note(Event{What: way + " SYN", Numbers: e.Numbers})
+	}
+	q.data += s.data
+	if s.fin {
+		q.flush(way)
+		q.note(Event{What: way + " FIN"})
+	}
+	if s.rst {
+		q.flush(way)
+		q.note(Event{What: way + " RST"})
+	}
+}
+
+func (q *quiet) flush(way string) {
+	if q.data > 0 {
+		q.note(Event{What: way + " data", Numbers: []Number{{"data", q.data}}})
+		q.data = 0
+	}
+}
+
+func (q *quiet) note(e Event) {
+	if e.What == q.last {
+		return
+	}
+	q.last = e.What
+	e.Lane, e.Step, e.Tick = q.lane, -1, -1
+	q.events = append(q.events, e)
+}
+
+func (q *quiet) end() []Event {
+	way := "gets"
+	if q.lane == WireSent {
+		way = "sends"
+	}
+	q.flush(way)
+	return q.events
+}
