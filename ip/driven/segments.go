@@ -2,6 +2,7 @@ package driven
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"gonetx/ip/link/ram"
@@ -23,6 +24,12 @@ type Segments struct {
 	// Lose is the sides, by letter, whose segments are all lost.
 	Lose map[string]bool
 
+	// Somebody tells whether anybody has an address. A segment to one that nobody
+	// has goes to Unheard: where neighbors are resolved, it never gets on the
+	// wire. Nil: all are listed.
+	Somebody func(netip.Addr) bool
+	Unheard  []string
+
 	// List holds one line for each segment, up to Limit of them: tick, side,
 	// flags, sequence and acknowledgement number relative to the latest SYN of
 	// either side, window, length of the data, then mssN and DROP where they
@@ -42,7 +49,7 @@ func (s *Segments) LoseData(side string, index int) { s.loseOf, s.loseData = sid
 
 // Sent lists a segment, and decides whether it is lost.
 func (s *Segments) Sent(f ram.Frame) {
-	segment, length, ok := parse(f.Data)
+	segment, to, length, ok := parse(f.Data)
 	side := s.Sides[f.From]
 	if !ok || side == "" {
 		return
@@ -72,8 +79,12 @@ func (s *Segments) Sent(f ram.Frame) {
 	if lost {
 		line += " DROP"
 	}
-	if len(s.List) < s.Limit {
-		s.List = append(s.List, line)
+	list := &s.List
+	if s.Somebody != nil && !s.Somebody(to) {
+		list = &s.Unheard
+	}
+	if len(*list) < s.Limit {
+		*list = append(*list, line)
 	}
 }
 
@@ -110,31 +121,32 @@ func letters(flags header.TCPFlags) string {
 	return b.String()
 }
 
-// parse finds the segment in a datagram, and the length of its data.
-func parse(datagram []byte) (header.TCP, int, bool) {
+// parse finds the segment in a datagram, where it goes, and the length of its
+// data.
+func parse(datagram []byte) (segment header.TCP, to netip.Addr, length int, ok bool) {
 	var payload []byte
 	switch header.IPVersion(datagram) {
 	case header.IPv4Version:
 		h := header.IPv4(datagram)
 		if !h.IsValid(len(datagram)) || h.TransportProtocol() != header.TCPProtocolNumber {
-			return nil, 0, false
+			return nil, to, 0, false
 		}
-		payload = h.Payload()
+		to, payload = netip.AddrFrom4(h.DestinationAddress().As4()), h.Payload()
 	case header.IPv6Version:
 		h := header.IPv6(datagram)
 		// No instance here sends extension headers.
 		if !h.IsValid(len(datagram)) || h.NextHeader() != uint8(header.TCPProtocolNumber) {
-			return nil, 0, false
+			return nil, to, 0, false
 		}
-		payload = h.Payload()
+		to, payload = netip.AddrFrom16(h.DestinationAddress().As16()), h.Payload()
 	default:
-		return nil, 0, false
+		return nil, to, 0, false
 	}
 	if len(payload) < header.TCPMinimumSize {
-		return nil, 0, false
+		return nil, to, 0, false
 	}
-	segment := header.TCP(payload)
-	return segment, len(payload) - int(segment.DataOffset()), true
+	segment = header.TCP(payload)
+	return segment, to, len(payload) - int(segment.DataOffset()), true
 }
 
 func mssOf(segment header.TCP) int {

@@ -30,13 +30,15 @@ func Call(d golden.Difference) Step {
 const (
 	KindOrder   = "completion order"
 	KindWire    = "segments"
+	KindUnheard = "segments to nobody"
 	KindBlocked = "blocked at start"
 	KindReturns = "returns"
 )
 
 // Cases splits a trace into what can be compared: the answer of each call that
 // returned when it was recorded, whether each worker's call blocked, the order
-// in which calls returned, and the segments.
+// in which calls returned, and the segments. The recording's wire has none to
+// an address that nobody has.
 func Cases(t *Trace, o *Outcome) []golden.Case {
 	var cases []golden.Case
 	add := func(step int, kind string, want, got any) {
@@ -66,6 +68,7 @@ func Cases(t *Trace, o *Outcome) []golden.Case {
 	}
 	add(-1, KindOrder, anys(recordedOrder(t, answered)), anys(replayedOrder(o, answered)))
 	add(-1, KindWire, anys(segments(t.Wire)), anys(segments(o.Wire)))
+	add(-1, KindUnheard, []any{}, anys(segments(o.Unheard)))
 	return cases
 }
 

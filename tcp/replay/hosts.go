@@ -40,6 +40,29 @@ func Host(name string, version int) netip.Addr {
 	return netip.Addr{}
 }
 
+// host is Host for a destination that a trace names, or spells. No name is a
+// NULL pointer.
+func (r *run) host(name string, version int) netip.Addr {
+	if _, ok := hosts[name]; ok || name == "" {
+		return Host(name, version)
+	}
+	a, err := netip.ParseAddr(name)
+	if err != nil {
+		r.doubt("unknown host %q", name)
+	}
+	return a
+}
+
+// pick answers the element that a trace numbers. Beyond the list it is the zero
+// Addr.
+func (r *run) pick(list []netip.Addr, i int) netip.Addr {
+	if i < 0 || i >= len(list) {
+		r.doubt("unknown kind %d", i)
+		return netip.Addr{}
+	}
+	return list[i]
+}
+
 // The addresses and masks that traces number.
 var (
 	createAddresses = []netip.Addr{ip.IPAddress(1, 2, 3, 10), ip.IPAddress(0, 0, 0, 0), ip.IPAddress(255, 255, 255, 255),

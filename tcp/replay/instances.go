@@ -25,8 +25,12 @@ func (r *run) dropData(s Step, _ map[string]any) {
 	r.wire.LoseData([...]string{"C", "S"}[s.number("direction")&1], s.number("index"))
 }
 
+// link plugs the cables of all instances, or of one, in or out.
 func (r *run) link(s Step, _ map[string]any) {
-	for _, n := range r.instances {
+	for name, n := range r.instances {
+		if one := s.text("ip"); one != "" && one != name {
+			continue
+		}
 		if s.number("up") != 0 {
 			n.driver.Plug()
 		} else {
@@ -74,7 +78,7 @@ func (r *run) ipCreate(s Step, out map[string]any) {
 	}
 	pool, memory, priority := &r.named("A").pool, uint32(memorySize), uint(priority)
 	driver := link.Driver(n.driver)
-	switch s.number("fault1") {
+	switch s.fault() {
 	case nullPool:
 		pool = nil
 	case zeroedPool:
@@ -94,23 +98,17 @@ func (r *run) ipCreate(s Step, out map[string]any) {
 		priority = 32
 	case priority1000:
 		priority = 1000
+	case 0:
+	default:
+		r.doubt("ip_create: unknown fault %d", s.fault())
 	}
 	n.block.Config = r.config(n)
-	err := ip.Create(r.instance(s), n.name, pick(createAddresses, s.number("address_kind")), pick(createMasks, s.number("mask_kind")),
+	err := ip.Create(r.instance(s), n.name, r.pick(createAddresses, s.number("address_kind")), r.pick(createMasks, s.number("mask_kind")),
 		pool, driver, memory, priority)
 	if err == nil {
 		r.ended = append(r.ended, func() error { return r.deleteInstance(n) })
 	}
 	answered(out, err)
-}
-
-// pick answers the element that a trace numbers; beyond the list it is the zero
-// Addr.
-func pick(list []netip.Addr, i int) netip.Addr {
-	if i < 0 || i >= len(list) {
-		return netip.Addr{}
-	}
-	return list[i]
 }
 
 func (r *run) status(s Step, out map[string]any) {
@@ -154,7 +152,7 @@ func v4(a netip.Addr) []byte {
 }
 
 func (r *run) addressSet(s Step, out map[string]any) {
-	answered(out, ip.AddressSet(r.instance(s), pick(setAddresses, s.number("address_kind")), pick(setMasks, s.number("mask_kind"))))
+	answered(out, ip.AddressSet(r.instance(s), r.pick(setAddresses, s.number("address_kind")), r.pick(setMasks, s.number("mask_kind"))))
 }
 
 func (r *run) interfaceAddressSet(s Step, out map[string]any) {
@@ -172,7 +170,7 @@ func (r *run) mtuSet(s Step, out map[string]any) {
 }
 
 func (r *run) gatewaySet(s Step, out map[string]any) {
-	answered(out, ip.GatewayAddressSet(r.instance(s), pick(gateways, s.number("kind"))))
+	answered(out, ip.GatewayAddressSet(r.instance(s), r.pick(gateways, s.number("kind"))))
 }
 
 func (r *run) gatewayGet(s Step, out map[string]any) {
@@ -195,12 +193,15 @@ func (r *run) ipInfo(s Step, out map[string]any) {
 
 func (r *run) arpEnable(s Step, out map[string]any) {
 	size := uint32(memorySize)
-	switch s.number("fault") {
+	switch s.fault() {
 	case 1:
 		out[Inexpressible] = MemoryArea
 		return
 	case 2:
 		size = 10
+	case 0:
+	default:
+		r.doubt("arp_enable: unknown fault %d", s.fault())
 	}
 	answered(out, ip.ARPEnable(r.instance(s), size))
 }
@@ -227,10 +228,10 @@ func (r *run) icmpInfo(s Step, out map[string]any) {
 
 // ping makes all forms of the call, as connect does.
 func (r *run) ping(s Step, out map[string]any) {
-	destination := Host(s.text("host"), r.trace.AF)
+	destination := r.host(s.text("host"), r.trace.AF)
 	switch s.Op() {
 	case "ping4":
-		destination = Host(s.text("host"), 4)
+		destination = r.host(s.text("host"), 4)
 	case "ping_ver":
 		destination = Host("B", s.number("version"))
 	case "ping_null":
@@ -277,14 +278,19 @@ func (r *run) ipv6Set(s Step, out map[string]any) {
 			address = netip.IPv6Unspecified()
 		case 8:
 			address = netip.MustParseAddr("fe80::1:2:3:4")
+		default:
+			r.doubt("v6_set: unknown address %d", s.number("address_kind"))
 		}
-		switch s.number("fault") {
+		switch s.fault() {
 		case 1:
 			address = clientV4
 		case 2:
 			iface = 5
 		case 3:
 			address = netip.Addr{}
+		case 0:
+		default:
+			r.doubt("v6_set: unknown fault %d", s.fault())
 		}
 	}
 	index, err := ip.IPv6AddressSet(r.instance(s), iface, address, prefix)

@@ -14,8 +14,10 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -41,13 +43,15 @@ type run struct {
 	small     packetpool.Pool      // the trace's own pool, made by xpool
 	sockets   map[string]*socket
 	workers   map[int]*driven.Call
+	known     map[netip.Addr]bool // addresses that instances have had
 
 	outcome Outcome
 	ended   []func() error // what undoes the program, in reverse order
 	left    []error        // what could not be undone
 
-	mu        sync.Mutex // guards callbacks, which are made by the instances' goroutines
+	mu        sync.Mutex // guards the fields below, which calls and callbacks fill in
 	callbacks []string
+	strange   []error // what the replay does not know: an argument, a value
 }
 
 type instance struct {
@@ -65,40 +69,86 @@ type socket struct {
 	listened []uint // ports
 }
 
-// Run replays one trace. The error is one of the replay itself: an unknown
-// call, or something left over at the end.
+// Run replays one trace. The error is one of the replay itself: a call, an
+// argument or a value that it does not know, a call of the controller that does
+// not return, or something left over at the end.
 func Run(t *Trace) (Outcome, error) {
 	r := &run{
-		trace: t, instances: map[string]*instance{}, sockets: map[string]*socket{}, workers: map[int]*driven.Call{},
+		trace: t, instances: map[string]*instance{}, sockets: map[string]*socket{}, workers: map[int]*driven.Call{}, known: map[netip.Addr]bool{},
 		outcome: Outcome{Steps: make([]map[string]any, len(t.Steps)), Blocked: make([]bool, len(t.Steps))},
 	}
 	r.world = driven.New(driven.Config{MTU: uint32(t.config("mtu", 1500)), Sent: r.wire.Sent, Verdict: r.wire.Verdict})
 	defer r.world.Close()
 	r.wire.Tick, r.wire.Sides, r.wire.Limit = r.world.Tick, map[string]string{"A": "C", "B": "S"}, listed
+	r.wire.Somebody = r.somebody
 	if err := r.setUp(); err != nil {
-		return r.outcome, fmt.Errorf("set up: %w", err)
+		r.doubt("set up: %w", err)
+		return r.outcome, errors.Join(errors.Join(r.strange...), r.tearDown())
 	}
 	for i, s := range t.Steps {
-		if err := r.step(i, s); err != nil {
-			return r.outcome, fmt.Errorf("step %d %s: %w", i, s.Op(), err)
+		if !r.step(i, s) {
+			r.doubt("step %d %s: does not return", i, s.Op())
+			break
 		}
 	}
 	r.waitForWorkers()
-	r.outcome.Wire = r.wire.List
-	return r.outcome, r.tearDown()
+	r.outcome.Wire, r.outcome.Unheard = r.wire.List, r.wire.Unheard
+	return r.outcome, errors.Join(errors.Join(r.strange...), r.tearDown())
 }
 
-// step makes one call.
-func (r *run) step(i int, s Step) error {
+// doubt notes something that the replay does not know.
+func (r *run) doubt(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.strange = append(r.strange, fmt.Errorf(format, args...))
+}
+
+// somebody tells whether an address is that of an instance, or of many. The
+// neighbours of one that has got another address know the old one, too.
+func (r *run) somebody(a netip.Addr) bool {
+	broadcast := a.IsMulticast()
+	for _, n := range r.instances {
+		if own, mask, err := ip.AddressGet(&n.block); err == nil {
+			r.known[own] = true
+			broadcast = broadcast || a.Is4() && isBroadcast(a, mask)
+		}
+		for i := range uint(4) {
+			if own, _, _, err := ip.IPv6AddressGet(&n.block, i); err == nil {
+				r.known[own] = true
+			}
+		}
+	}
+	return broadcast || r.known[a]
+}
+
+// isBroadcast tells whether an address has all bits set that a mask has not.
+func isBroadcast(a, mask netip.Addr) bool {
+	b, m := a.As4(), mask.As4()
+	for i := range b {
+		if b[i]|m[i] != 0xFF {
+			return false
+		}
+	}
+	return true
+}
+
+// step makes one call. False: the controller's does not return.
+func (r *run) step(i int, s Step) bool {
 	if s.Op() == "join" {
 		if c := r.workers[s.number("worker")]; c != nil {
 			r.world.Wait(c, joinLimit)
 		}
-		return nil
+		return true
 	}
 	o, ok := operations[s.Op()]
 	if !ok {
-		return fmt.Errorf("unknown call")
+		r.doubt("step %d %s: unknown call", i, s.Op())
+		return true
+	}
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if !slices.Contains(always, name) && !slices.Contains(o.arguments, name) {
+			r.doubt("step %d %s: unknown argument %s", i, s.Op(), name)
+		}
 	}
 	n, async := s.Worker()
 	thread := controller
@@ -115,22 +165,19 @@ func (r *run) step(i int, s Step) error {
 		r.world.Settle()
 		result["ticks"] = float64(r.world.Tick() - began)
 		r.record(i, result)
-		return nil
+		return true
 	}
 	c := r.world.Go(thread, func() { o.call(r, s, result) }, func(c *driven.Call) {
 		result["ticks"] = float64(c.Finished - c.Started)
 		r.record(i, result)
 	})
 	if !async {
-		if !r.world.Wait(c, stepLimit) {
-			return fmt.Errorf("does not return")
-		}
-		return nil
+		return r.world.Wait(c, stepLimit)
 	}
 	r.workers[n] = c
 	r.world.Sleep(2)
 	r.outcome.Blocked[i] = !c.Done()
-	return nil
+	return true
 }
 
 // listed is how many segments a recording lists.

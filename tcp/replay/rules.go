@@ -38,6 +38,16 @@ func Rules() []golden.Rule {
 			},
 		},
 		{
+			Name:   "NoCrash",
+			Why:    "a call in which the original dies ends with an error here: memory is not reached through pointers",
+			Fields: []string{"returned", "status"},
+			When: func(d golden.Difference) bool {
+				got, _ := d.Case.Got.(map[string]any)
+				status, _ := got["status"].(float64)
+				return d.Case.Kind == KindReturns && d.Case.Context.(Context).Trace.Crash != nil && status > 0
+			},
+		},
+		{
 			Name:   "NoAddressResolution",
 			Why:    "a link here carries datagrams without link addresses (spec ip 10): what is sent to a neighbour that does not exist leaves at once and waits in no ARP queue",
 			Fields: []string{"pools/0/1"},
@@ -52,9 +62,23 @@ func Rules() []golden.Rule {
 			Why:    "as NoAddressResolution: a SYN to a neighbour that does not exist crosses the link, where the original's waits for an address",
 			Fields: []string{"*"},
 			When: func(d golden.Difference) bool {
-				_, missing := d.Want.(golden.Missing)
 				text, _ := d.Got.(string)
-				return d.Case.Kind == KindWire && missing && strings.HasPrefix(text, "C S 0 ") && sentToNobody(d)
+				_, syn, _ := strings.Cut(text, " ")
+				return d.Case.Kind == KindUnheard && strings.HasPrefix(syn, "S 0 ") && sentToNobody(d)
+			},
+		},
+		{
+			Name:   "RefusedConnectRoutes",
+			Why:    "a connect that is refused with NX_NOT_CLOSED has found a route before and left it with the socket (nx_tcp_client_socket_connect.c): the SYN that is under way to a neighbour that does not exist goes to another one when it is sent again, which drops it",
+			Fields: []string{"*"},
+			When: func(d golden.Difference) bool {
+				_, missing := d.Got.(golden.Missing)
+				text, _ := d.Want.(string)
+				_, syn, _ := strings.Cut(text, " ")
+				return d.Case.Kind == KindWire && missing && strings.HasPrefix(syn, "S 0 ") && sentToNobody(d) &&
+					slices.ContainsFunc(d.Case.Context.(Context).Trace.Steps, func(s Step) bool {
+						return s.Op() == "connect" && s.Result()["status"] == float64(nx.NotClosed) && s.text("host") != "absent neighbour"
+					})
 			},
 		},
 		{

@@ -62,7 +62,7 @@ func (r *run) connect(s Step, out map[string]any) {
 	case "connect_fam":
 		version = s.number("version")
 	}
-	answered(out, tcp.ClientSocketConnect(r.socket(s), Host(s.text("host"), version), uint(s.number("port")), s.wait()))
+	answered(out, tcp.ClientSocketConnect(r.socket(s), r.host(s.text("host"), version), uint(s.number("port")), s.wait()))
 }
 
 func (r *run) listen(s Step, out map[string]any) {
@@ -99,7 +99,9 @@ func (r *run) send(s Step, out map[string]any) {
 	if r.trace.AF == 6 {
 		packetType = packetpool.IPv6TCPPacket
 	}
-	if t := s.number("packet_type"); t != 0 {
+	// The type of the trace's family unless another one is given; type 0 is given
+	// by packet_type_arg1.
+	if t := s.number("packet_type"); t != 0 || s.number("packet_type_arg1") != 0 {
 		packetType = packetpool.PacketType(t)
 	}
 	pool := &r.slot(s).on.pool

@@ -12,7 +12,7 @@ type Trace struct {
 	Name            string         `json:"name"`
 	Group           string         `json:"group"`
 	AF              int            `json:"af"`
-	Config          map[string]int `json:"config"`
+	Config          map[string]any `json:"config"`
 	Steps           []Step         `json:"steps"`
 	Wire            []string       `json:"wire"`
 	CompletionOrder []int          `json:"completion_order"`
@@ -22,8 +22,8 @@ type Trace struct {
 
 // config answers a setting of the trace, or what it is when it is not given.
 func (t *Trace) config(name string, otherwise int) int {
-	if v, ok := t.Config[name]; ok {
-		return v
+	if v, ok := t.Config[name].(float64); ok {
+		return int(v)
 	}
 	return otherwise
 }
@@ -63,6 +63,9 @@ func (s Step) number(name string) int {
 	return int(v)
 }
 
+// fault is which argument of the call is bad; recordings have two names for it.
+func (s Step) fault() int { return max(s.number("fault"), s.number("fault1")) }
+
 func (s Step) wait() nx.Wait {
 	if s.text("wait") == "forever" {
 		return nx.WaitForever
@@ -76,6 +79,7 @@ type Outcome struct {
 	Blocked         []bool           // one for each step: a worker's call had not returned when the controller went on
 	CompletionOrder []int            // indexes of the steps in the order in which they returned
 	Wire            []string
+	Unheard         []string // segments to addresses that nobody has, as Wire
 }
 
 // Title names a trace in reports: most traces exist for both families.
