@@ -174,7 +174,6 @@ func (c *connection) open(s *Socket) error {
 		return err
 	}
 	c.endpoint.setHeader(s)
-	c.endpoint.setKeepalive(&s.config)
 	c.setPatience(s)
 	c.p.mu.Lock()
 	c.ready = true

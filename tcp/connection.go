@@ -40,6 +40,7 @@ type connection struct {
 	sender   sender
 	receiver receiver
 	release  *release // nil: gVisor's timing
+	alive    keepalive
 
 	intake intake // guarded by the socket's reading lock
 }
@@ -201,7 +202,6 @@ func (c *connection) handshakeDone(ep tcpip.Endpoint) {
 		return
 	}
 	c.endpoint.setHeader(s)
-	c.endpoint.setKeepalive(&s.config)
 	c.setPatience(s)
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
@@ -259,6 +259,7 @@ func (c *connection) abandon(reset, keep bool) {
 
 	c.p.mu.Lock()
 	c.over = true
+	c.alive.stopAsking()
 	c.sender.flush()
 	if !keep {
 		c.receiver.flush()

@@ -101,18 +101,6 @@ func (e *endpoint) setHeader(s *Socket) {
 	_ = e.ep.SetSockOptInt(tcpip.MTUDiscoverOption, int(discover))
 }
 
-// setKeepalive is NX_ENABLE_TCP_KEEPALIVE.
-func (e *endpoint) setKeepalive(c *Config) {
-	if !c.Keepalive {
-		return
-	}
-	idle, interval := tcpip.KeepaliveIdleOption(c.KeepaliveInitial), tcpip.KeepaliveIntervalOption(c.KeepaliveInterval)
-	_ = e.ep.SetSockOpt(&idle)
-	_ = e.ep.SetSockOpt(&interval)
-	_ = e.ep.SetSockOptInt(tcpip.KeepaliveCountOption, int(c.KeepaliveRetries))
-	e.ep.SocketOptions().SetKeepAlive(true)
-}
-
 // keepUnreachable has gVisor keep what ICMP says of an attempt to connect.
 func (e *endpoint) keepUnreachable(keep bool) {
 	options := e.ep.SocketOptions()

@@ -171,6 +171,7 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	h, flags := seg.TCP, seg.TCP.Flags()
 	r, t := &c.receiver, &c.sender
 	from, length := h.SequenceNumber(), uint32(seg.Payload)
+	c.hear()
 	if c.release != nil && r.started {
 		if a, drop := c.releaseIn(from, length, h); drop {
 			return false, a

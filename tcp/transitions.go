@@ -89,11 +89,7 @@ func (s *Socket) established() {
 	}
 	_ = c.endpoint.unreachable() // of no matter now
 	c.endpoint.keepUnreachable(false)
-	if s.config.Keepalive {
-		// gVisor's timer starts with the first segment behind the handshake
-		// (connect.go, resetKeepaliveTimer); NetX Duo's with the handshake.
-		s.p.inst.Post(func() { c.endpoint.setKeepalive(&s.config) })
-	}
+	c.keepAlive()
 	s.set(Established, nil)
 	s.connecting.flush(nx.Success, nil)
 	s.post(s.notify.establish)
@@ -195,6 +191,7 @@ func (s *Socket) finish() {
 	}
 	s.keepLast()
 	c.over = true
+	c.alive.stopAsking()
 	c.sender.flush()
 	c.forget()
 }
