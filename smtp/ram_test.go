@@ -31,8 +31,13 @@ var (
 )
 
 func instance(t testing.TB, network *ram.Network, name string, pool *packetpool.Pool, v4, v6 netip.Addr) *ip.Instance {
+	return watched(t, network, name, pool, v4, v6, nil)
+}
+
+// watched is an instance with a recorder.
+func watched(t testing.TB, network *ram.Network, name string, pool *packetpool.Pool, v4, v6 netip.Addr, recorder nx.Recorder) *ip.Instance {
 	t.Helper()
-	inst := &ip.Instance{Config: &ip.Config{NoDAD: true}}
+	inst := &ip.Instance{Config: &ip.Config{NoDAD: true, Recorder: recorder}}
 	require.NoError(t, ip.Create(inst, name, v4, ip.IPAddress(255, 255, 255, 0), pool, network.Driver(), 2048, 1))
 	t.Cleanup(func() {
 		if inst.Created() {
