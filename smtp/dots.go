@@ -26,7 +26,7 @@ func (d *dotWriter) Write(body []byte) (int, error) {
 	start := 0 // of what has not been passed on
 	for at := 0; at < len(body); {
 		if body[at] == '.' && !d.middle {
-			if err := d.pass(body[start:at], "."); err != nil {
+			if err := d.pass(body[start:at], oneDot); err != nil {
 				return 0, err
 			}
 			start = at
@@ -46,12 +46,12 @@ func (d *dotWriter) Write(body []byte) (int, error) {
 		case body[end] == '\r' && at == len(body):
 			d.cr = true
 		}
-		if err := d.pass(body[start:end], "\r\n"); err != nil {
+		if err := d.pass(body[start:end], lineBreak); err != nil {
 			return 0, err
 		}
 		start = at
 	}
-	return total, d.pass(body[start:], "")
+	return total, d.pass(body[start:], nil)
 }
 
 // lineEnd answers the position of the first CR or LF. It looks in steps, so
@@ -74,17 +74,22 @@ func lineEnd(b []byte) int {
 	return -1
 }
 
-func (d *dotWriter) pass(data []byte, then string) error {
-	if len(data) > 0 {
-		if _, err := d.w.Write(data); err != nil {
+// What is put in; as strings each would be copied to the heap.
+var (
+	oneDot    = []byte(".")
+	lineBreak = []byte("\r\n")
+)
+
+func (d *dotWriter) pass(data, then []byte) error {
+	for _, b := range [...][]byte{data, then} {
+		if len(b) == 0 {
+			continue
+		}
+		if _, err := d.w.Write(b); err != nil {
 			return err
 		}
 	}
-	if then == "" {
-		return nil
-	}
-	_, err := io.WriteString(d.w, then)
-	return err
+	return nil
 }
 
 // endMark is what ends the mail: the dot on a line of its own.

@@ -235,26 +235,6 @@ func TestContextWhileWaiting(t *testing.T) {
 	require.NoError(t, b.sendMail("x"))
 }
 
-// The pool's packets are all that grows with a mail: a mail of any size makes
-// the same garbage.
-func TestMemoryIsThePool(t *testing.T) {
-	line := strings.Repeat("0123456789", 7) + "\r\n"
-	bytes := func(lines int) float64 {
-		b := newBench(t, options{fast: true}, friendly(mailLines-1+lines, "250 hi")...)
-		b.events.Reset()
-		body := []byte(strings.Repeat(line, lines))
-		b.heard.Grow(1 << 20)
-		return testing.AllocsPerRun(10, func() {
-			if err := MailSend(b.client, "a@b", PriorityNormal, "s", body); err != nil {
-				t.Fatal(err)
-			}
-			b.events.Reset()
-		})
-	}
-	small, large := bytes(10), bytes(10000)
-	assert.InDelta(t, small, large, 5, "allocations for 720 bytes and for 720 kB")
-}
-
 // 100 kB through the guide's pool of nine packets, on both families, in chunks
 // of the payload less headers.
 func TestGuidesPool(t *testing.T) {

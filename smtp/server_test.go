@@ -3,13 +3,14 @@ package smtp_test
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
+	crand "crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"net/mail"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"gonetx/ip/link/ram"
+	"gonetx/packetpool"
 	"gonetx/packetpool/nxtest"
 	"gonetx/smtp"
 	"gonetx/tcp"
@@ -82,7 +84,7 @@ func (s *goSession) Logout() error { return nil }
 
 // selfSigned is a certificate for an address that is its own authority.
 func selfSigned(t *testing.T, addresses ...netip.Addr) (tls.Certificate, *x509.CertPool) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
@@ -91,7 +93,7 @@ func selfSigned(t *testing.T, addresses ...netip.Addr) (tls.Certificate, *x509.C
 	for _, a := range addresses {
 		template.IPAddresses = append(template.IPAddresses, net.IP(a.AsSlice()))
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(crand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)
 	cert, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
@@ -161,6 +163,58 @@ func TestRealServer(t *testing.T) {
 				got, err := io.ReadAll(parsed.Body)
 				require.NoError(t, err)
 				assert.Equal(t, strings.ReplaceAll(body, "\r\n", "\n"), strings.ReplaceAll(string(got), "\r\n", "\n"))
+			})
+		}
+	}
+}
+
+// 10 MB through a pool of 16 packets: as it was sent, on both families, with and
+// without TLS, and at no time is more out than the pool has.
+func TestLargeMailSmallPool(t *testing.T) {
+	certificate, roots := selfSigned(t, serverIPv4, serverIPv6)
+	network := ram.NewNetwork(ram.Config{})
+	clientPool, serverPool := nxtest.NewPool(t, 1536, 16), nxtest.NewPool(t, 1536, 256)
+	client := instance(t, network, "client", nxtest.NewPool(t, 1536, 64), clientIPv4, clientIPv6)
+	server := instance(t, network, "server", serverPool, serverIPv4, serverIPv6)
+	b := &backend{}
+	s := gosmtp.NewServer(b)
+	s.Domain, s.TLSConfig = "mail.example.com", &tls.Config{Certificates: []tls.Certificate{certificate}}
+	l, err := tcp.Listen(server, 25, nil)
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = s.Serve(l) })
+	t.Cleanup(func() {
+		_ = s.Close()
+		serving.Wait()
+	})
+
+	size := 10 << 20
+	if testing.Short() {
+		size = 1 << 20
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	body := make([]byte, 0, size+80)
+	for len(body) < size {
+		for range random.IntN(78) {
+			body = append(body, ". abcdefghijklmnopqrstuvwxyz"[random.IntN(28)])
+		}
+		body = append(body, "\r\n"...)
+	}
+	for _, address := range []netip.Addr{serverIPv4, serverIPv6} {
+		for _, config := range []smtp.Config{{}, {TLS: smtp.StartTLS, RequireTLS: true, RootCAs: roots}} {
+			t.Run(fmt.Sprint(address, " TLS ", config.RequireTLS), func(t *testing.T) {
+				b.mails = nil
+				c := &smtp.Client{Config: &config}
+				require.NoError(t, smtp.ClientCreate(c, client, clientPool, "", "", "my@mycompany.com", "mycompany.com", smtp.AuthNone, address, 25))
+				require.NoError(t, smtp.MailSend(c, "your@yourcompany.com", smtp.PriorityNormal, "large", body))
+				require.NoError(t, smtp.ClientDelete(c))
+				require.Len(t, b.mails, 1)
+				_, got, _ := strings.Cut(b.mails[0], "\r\n\r\n")
+				require.True(t, got == string(body), "%d bytes were sent and %d arrived", len(body), len(got))
+				info, err := packetpool.PoolInfoGet(clientPool)
+				require.NoError(t, err)
+				assert.Equal(t, info.TotalPackets, info.FreePackets)
+				assert.NotZero(t, info.EmptyPoolRequests, "the pool was in use to its last packet")
 			})
 		}
 	}
