@@ -2,6 +2,7 @@ package driven
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -19,6 +20,10 @@ import (
 // one that runs is the caller, nothing moves until it makes something move.
 // A barrier of Stack.Pause and Stack.Resume knows the stack's own goroutines
 // only, and hangs after Stack.Close.
+//
+// A goroutine that asks the kernel for something, for random bytes say, neither
+// runs nor could run; those are counted apart. Some of them never come back, such
+// as the one that waits for signals: the fewest that were ever seen are those.
 //
 // One thing breaks this: a goroutine that allocates during a garbage collection
 // may be made to wait for the collector (gcParkAssist), with work left to do.
@@ -41,10 +46,16 @@ func othersWait() bool {
 	samples := [...]metrics.Sample{
 		{Name: "/sched/goroutines/runnable:goroutines"},
 		{Name: "/sched/goroutines/running:goroutines"},
+		{Name: "/sched/goroutines/not-in-go:goroutines"},
 	}
 	metrics.Read(samples[:])
-	return samples[0].Value.Uint64() == 0 && samples[1].Value.Uint64() <= 1
+	inKernel := samples[2].Value.Uint64()
+	fewestInKernel = min(fewestInKernel, inKernel)
+	return samples[0].Value.Uint64() == 0 && samples[1].Value.Uint64() <= 1 && inKernel == fewestInKernel
 }
+
+// fewestInKernel belongs to the world; only one is open in a process.
+var fewestInKernel uint64 = math.MaxUint64
 
 // collector is the garbage collector of a process that runs only when it is
 // asked to, for as long as somebody has taken it.
