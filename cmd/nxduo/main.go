@@ -34,8 +34,9 @@ type commands struct {
 	Stat statCommand `cmd:"" help:"Show the sockets, pools and counters of an instance that is up."`
 	Pool poolCommand `cmd:"" help:"Tell what a mail takes of a packet pool, and draw one packet."`
 
-	Study studyCommand `cmd:"" help:"Run a workload with faults and small pools, watch it, and keep a trace, a capture and a report."`
-	Trace traceCommand `cmd:"" help:"Check the trace of a study, or print its schema."`
+	Study  studyCommand  `cmd:"" help:"Run a workload with faults and small pools, watch it, and keep a trace, a capture and a report."`
+	Report reportCommand `cmd:"" help:"Make the report of a saved trace."`
+	Trace  traceCommand  `cmd:"" help:"Check the trace of a study, or print its schema."`
 
 	Bench bench.Command `cmd:"" help:"Measure the stack, in turns with the kernel and with the naive design."`
 }
