@@ -31,6 +31,8 @@ func (p *protocol) record(direction nx.Direction, seg *ip.Segment) {
 		switch {
 		case kind == header.TCPOptionWS && len(option) == header.TCPOptionWSLength && flags.Contains(header.TCPFlagSyn):
 			e.Scale = int(option[2])
+		case kind == header.TCPOptionSACKPermitted:
+			e.Selective = flags.Contains(header.TCPFlagSyn)
 		case kind == header.TCPOptionSACK:
 			for b := option[2:]; len(b) >= 8; b = b[8:] {
 				e.SACK = append(e.SACK, nx.Block{Left: binary.BigEndian.Uint32(b), Right: binary.BigEndian.Uint32(b[4:])})

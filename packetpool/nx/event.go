@@ -92,8 +92,9 @@ type SegmentEvent struct {
 	Damaged   bool           `json:"damaged,omitempty"` // its checksum is wrong: nothing in it can be believed
 
 	// Of a SYN.
-	MSS   int `json:"mss,omitempty"`
-	Scale int `json:"scale,omitempty"` // shift count of the window; -1: none offered
+	MSS       int  `json:"mss,omitempty"`
+	Scale     int  `json:"scale,omitempty"`     // shift count of the window; -1: none offered
+	Selective bool `json:"selective,omitempty"` // selective acknowledgements are permitted
 
 	// What a recorder that knows the history of the connection adds before it
 	// hands the event on; the stack leaves both empty.

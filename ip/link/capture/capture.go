@@ -36,6 +36,11 @@ type File struct {
 	// the same file in each run. Set it before the first frame.
 	Epoch time.Time
 
+	// Hold is how many frames that have passed are kept back, so that what is
+	// said of them later becomes their comment: a reply is read some time after
+	// its segment has come. Zero: none. Set it before the first frame.
+	Hold int
+
 	mu     sync.Mutex // guards the fields below
 	to     io.Writer
 	writer *pcapgo.NgWriter // nil until there is an interface

@@ -209,11 +209,59 @@ func TestNoSecretsInComments(t *testing.T) {
 	linktest.Write(e, udp(here, there, "x"))
 	require.NoError(t, e.Release())
 	require.NoError(t, file.Close())
-	assert.Equal(t, []string{
+	var comments []string
+	for _, b := range read(t, to.Bytes()) {
+		comments = append(comments, b.comments...)
+	}
+	assert.ElementsMatch(t, []string{
 		"client c: AUTH PLAIN (withheld)", "client c: auth plain (withheld)", "client c: (withheld)",
 		"server: 334 UGFzc3dvcmQ6", "client c: RCPT TO:<bob@example.com>",
-	}, read(t, to.Bytes())[0].comments)
+	}, comments)
 	assert.NotContains(t, to.String(), "AGFsaWNlAHNlY3JldA")
+}
+
+// What is told before its frame comes, or after it has passed, is the comment of
+// that frame and no other.
+func TestCommentsFindTheirFrame(t *testing.T) {
+	var to bytes.Buffer
+	file := capture.NewFile(&to)
+	file.Hold = 10
+	device := &linktest.Device{}
+	driver := file.Wrap(device)
+	e, err := driver.Open(link.Attachment{Instance: "client"})
+	require.NoError(t, err)
+	e.Attach(&linktest.Listener{})
+	r := driver.Recorder(nil)
+	segment := func(from, to netip.AddrPort, seq uint32, data string) []byte {
+		return linktest.TCP(from, to, seq, 1, header.TCPFlagAck, []byte(data))
+	}
+
+	damaged := segment(there, here, 7, "damaged")
+	r.Record(nx.FaultEvent{Direction: nx.Received, Done: "delayed 5ms, corrupted", Corrupted: true, Bytes: len(damaged), Packet: bytes.Clone(damaged)})
+	r.Record(nx.DialogueEvent{Direction: nx.Sent, Client: "c", Text: "QUIT", Bytes: 6})
+	r.Record(nx.PoolEmptyEvent{Pool: "p", Waited: 12 * time.Millisecond, Served: true})
+	r.Record(nx.SegmentEvent{
+		Direction: nx.Sent, Local: here, Remote: there, Flags: 16, Sequence: 3, Length: 5, Again: true, Cause: "the timer went off",
+	})
+	linktest.Write(e, segment(here, there, 1, "")) // an acknowledgement between
+	device.Arrive(segment(there, here, 5, "xx"))
+	linktest.Write(e, segment(here, there, 2, "first"))
+	linktest.Write(e, segment(here, there, 3, "again"))
+	damaged[30] ^= 4
+	device.Arrive(damaged)
+	device.Arrive(segment(there, here, 99, ""))
+	r.Record(nx.DialogueEvent{Direction: nx.Received, Client: "c", Text: "221 bye", Code: 221})
+	e.Stop()
+	require.NoError(t, e.Release())
+	require.NoError(t, file.Close())
+	var comments [][]string
+	for _, b := range read(t, to.Bytes()) {
+		comments = append(comments, b.comments)
+	}
+	assert.Equal(t, [][]string{
+		nil, nil, {"client c: QUIT", "pool p was empty, a packet came after 12ms"}, {"retransmission: the timer went off"},
+		{"fault: delayed 5ms, corrupted", "server: 221 bye"}, nil,
+	}, comments)
 }
 
 // Observation does not stop traffic.

@@ -26,7 +26,15 @@ func comment(e nx.Event) string {
 			s += " (" + e.Cause + ")"
 		}
 		return s
+	case nx.SegmentEvent:
+		if !e.Again {
+			return ""
+		}
+		return "retransmission: " + e.Cause
 	case nx.CallEvent:
+		if e.Status == nx.Success.String() {
+			return ""
+		}
 		return fmt.Sprintf("%s(%s) = %s after %v", e.Service, e.Object, e.Status, e.Took)
 	case nx.DialogueEvent:
 		who := "server"

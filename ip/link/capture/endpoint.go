@@ -86,8 +86,10 @@ type endpoint struct {
 	mu       sync.Mutex // guards the fields below; taken before that of the file
 	frames   []*frame   // not yet written, the oldest first
 	comments []string   // for the next frame
+	notes    []note     // for frames that are yet to come, each for a certain one
 	received uint64
 	dropped  uint64
+	closing  bool // nothing is held back any more
 	closed   bool
 }
 
@@ -97,6 +99,7 @@ type frame struct {
 	direction nx.Direction
 	data      []byte
 	length    int // of the datagram, when data is only its begin
+	datagram  link.Datagram
 	comments  []string
 	passing   bool // still on its way through the endpoint
 }
@@ -124,9 +127,11 @@ func (e *endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pk
 
 func (e *endpoint) begin(direction nx.Direction, pkt *stack.PacketBuffer) *frame {
 	f := &frame{at: e.clock.Now(), direction: direction, data: link.Bytes(pkt), passing: true}
+	f.datagram, _ = link.Dissect(f.data, len(f.data))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.received++
+	f.comments = e.noted(f)
 	e.add(f)
 	return f
 }
@@ -149,13 +154,17 @@ func (e *endpoint) passed(f *frame) {
 	e.write()
 }
 
-// write writes the frames at the head of the line. The caller holds the lock.
+// write writes the frames at the head of the line, but those that are held
+// back. The caller holds the lock.
 func (e *endpoint) write() {
 	n := slices.IndexFunc(e.frames, func(f *frame) bool { return f.passing })
 	if n < 0 {
 		n = len(e.frames)
 	}
-	if n == 0 {
+	if !e.closing {
+		n = min(n, len(e.frames)-e.driver.file.Hold)
+	}
+	if n <= 0 {
 		return
 	}
 	e.driver.file.write(e.number, e.epoch, e.frames[:n])
@@ -172,27 +181,14 @@ func (e *endpoint) record(event nx.Event) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch event := event.(type) {
-	case nx.DropEvent:
-		e.dropped++
-		if f := e.about(event.Direction, event.Packet); f != nil {
-			f.comments = append(f.comments, text)
-			return
-		}
-		if len(event.Packet) > 0 {
-			e.add(&frame{
-				at: e.clock.Now(), direction: event.Direction, data: event.Packet, length: event.Bytes, comments: []string{text},
-			})
-			e.write()
-			return
-		}
-	case nx.FaultEvent:
-		if f := e.about(event.Direction, event.Packet); f != nil {
-			f.comments = append(f.comments, text)
-			return
-		}
+	f, done := e.frameOf(event, text)
+	switch {
+	case done:
+		return
+	case f == nil:
+		f = e.newest()
 	}
-	if f := e.newest(); f != nil {
+	if f != nil {
 		f.comments = append(f.comments, text)
 		return
 	}
@@ -200,6 +196,48 @@ func (e *endpoint) record(event nx.Event) {
 	if len(e.comments) < most {
 		e.comments = append(e.comments, text)
 	}
+}
+
+// frameOf is the frame that an event is about; nil: none that is known. When it
+// is done, the text is where it belongs already. The caller holds the lock.
+func (e *endpoint) frameOf(event nx.Event, text string) (f *frame, done bool) {
+	switch event := event.(type) {
+	case nx.DropEvent:
+		e.dropped++
+		if f = e.about(event.Direction, event.Packet); f != nil || len(event.Packet) == 0 {
+			return f, false
+		}
+		e.add(&frame{
+			at: e.clock.Now(), direction: event.Direction, data: event.Packet, length: event.Bytes, comments: []string{text},
+		})
+		e.write()
+		return nil, true
+	case nx.FaultEvent:
+		if f = e.about(event.Direction, event.Packet); f == nil && event.Direction == nx.Received && len(event.Packet) > 0 {
+			e.await(note{text: text, is: func(f *frame) bool { return resembles(f, event) }, times: 1 + event.Copies, fault: true})
+			return nil, true
+		}
+	case nx.SegmentEvent:
+		is := func(f *frame) bool { return carries(f, event) }
+		if event.Direction == nx.Sent {
+			e.await(note{text: text, is: is, times: 1})
+			return nil, true
+		}
+		return e.last(is), false
+	case nx.PoolEmptyEvent:
+		if event.Served {
+			e.await(note{text: text, is: func(f *frame) bool { return hasData(f, nx.Sent) }, times: 1})
+			return nil, true
+		}
+	case nx.DialogueEvent:
+		is := func(f *frame) bool { return hasData(f, event.Direction) }
+		if event.Direction == nx.Sent && event.Text != "" { // it is about to be sent
+			e.await(note{text: text, is: is, times: 1})
+			return nil, true
+		}
+		return e.last(is), false
+	}
+	return f, false
 }
 
 // about is the frame on its way that begins with head; the newest of several.
@@ -238,6 +276,12 @@ func (e *endpoint) Release() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.closed {
+		e.closing = true
+		for _, n := range e.notes {
+			if !n.taken { // the frame never came
+				e.comments = append(e.comments, n.text)
+			}
+		}
 		if len(e.comments) > 0 {
 			e.add(&frame{at: e.clock.Now()}) // without bytes, to carry them
 		}

@@ -27,8 +27,17 @@ type FamilyResult struct {
 	Missing int           `json:"packets_missing"`
 	Error   string        `json:"error,omitempty"`
 	trace.Totals
+	Stack StackCounts `json:"stack"`
 
 	err error
+}
+
+// StackCounts are what gVisor's TCP has counted itself, to hold the reading of
+// the trace against.
+type StackCounts struct {
+	Retransmits    uint64 `json:"retransmits"` // of segments of established connections
+	Timeouts       uint64 `json:"timeouts"`
+	FastRecoveries uint64 `json:"fast_recoveries"` // with and without selective acknowledgements
 }
 
 // Rate is bytes a second.

@@ -70,6 +70,7 @@ func Run(ctx context.Context, o Options, out Outputs) (result *Result, err error
 		}
 	})
 	file := capture.NewFile(out.Capture)
+	file.Hold = 64
 	lanes, err := bringLanesUp(&o, w, file)
 	if err != nil {
 		return result, err
@@ -183,7 +184,12 @@ func (o *Options) runLane(ctx context.Context, l *lane) FamilyResult {
 	r.err = o.Workload.run(j)
 	r.Took = time.Since(began)
 	r.Bytes = j.moved.Load()
+	counted := l.inst.Stack().Stats().TCP
 	missing, err := l.rest()
+	r.Stack = StackCounts{
+		Retransmits: counted.Retransmits.Value(), Timeouts: counted.Timeouts.Value(),
+		FastRecoveries: counted.FastRecovery.Value() + counted.SACKRecovery.Value(),
+	}
 	r.err = errors.Join(r.err, err)
 	if r.Missing = missing; missing > 0 {
 		r.err = errors.Join(r.err, fmt.Errorf("%d packets are missing from the pools", missing))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -64,6 +65,29 @@ func TestWorkloads(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What the trace makes of retransmissions is what gVisor counts: their number
+// exactly, and what set them off, which it tells from the times, all in all.
+func TestCausesAgreeWithTheStack(t *testing.T) {
+	runs, timeouts, counted, unknown := 0, 0, 0, 0
+	for _, workload := range []string{"out", "request"} {
+		for seed := range 2 {
+			o := options(t, workload, fmt.Sprintf("seed=%d,loss=6%%,delay=3ms", seed+1))
+			o.AtOnce = true
+			r, err := Run(context.Background(), o, Outputs{})
+			require.NoError(t, err)
+			for _, run := range r.Runs {
+				assert.EqualValues(t, run.Stack.Retransmits, run.Sent.Again-run.Causes[trace.CauseHandshake], "%s %s: %v", workload, run.Family, run.Causes)
+				runs++
+				timeouts += run.Causes[trace.CauseTimeout]
+				counted += int(run.Stack.Timeouts)
+				unknown += run.Causes[trace.CauseUnknown]
+			}
+		}
+	}
+	assert.InDelta(t, counted, timeouts, float64(runs)/4)
+	assert.LessOrEqual(t, unknown, runs/2)
 }
 
 // TestSamples writes the traces that the tests of other packages read, with

@@ -132,6 +132,7 @@ type Segment struct {
 	SACK        [][2]int64 `json:"sack,omitempty"`           // relative: from, to without to
 	MSS         int        `json:"mss,omitempty"`            // of a SYN
 	Scale       *int       `json:"scale,omitempty"`          // of a SYN that offers window scaling
+	Selective   bool       `json:"sack_permitted,omitempty"` // of a SYN
 	OutOfOrder  bool       `json:"out_of_order,omitempty"`   // came after bytes that follow it, and never before
 	Again       bool       `json:"retransmission,omitempty"` // these bytes, or this SYN or FIN, were on the way before
 	Cause       Cause      `json:"cause,omitempty"`          // of a retransmission
@@ -227,7 +228,9 @@ type Dropped struct {
 	Direction string       `json:"direction,omitempty"` // "sent" or "received"
 	Reason    string       `json:"reason"`
 	Bytes     int          `json:"bytes"`
-	Segment   *SegmentName `json:"segment,omitempty"` // when it is known to be one
+	Segment   *SegmentName `json:"segment,omitempty"`        // when it is known to be one
+	Unseen    bool         `json:"unseen,omitempty"`         // TCP never got it: no segment:received tells of it
+	Again     bool         `json:"retransmission,omitempty"` // the bytes were on the way before; of received ones
 }
 
 // Changed is what a fault did to a datagram that it did not drop.

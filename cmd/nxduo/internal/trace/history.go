@@ -52,6 +52,9 @@ type conn struct {
 	state   nx.CongestionEvent
 	timeout uint32 // behind the last byte that was on its way when the timer went off
 	expired bool   // timeout means something
+	probed  bool   // there was a tail loss probe since una moved
+
+	selective [2]bool // what the SYNs permit
 }
 
 // way is one direction of a connection.
@@ -179,7 +182,13 @@ func reach(e *nx.SegmentEvent) (from, to uint32) {
 // segmentSent takes in a segment of the instance's, and says of one that was
 // sent before why it is sent again.
 func (c *conn) segmentSent(e *nx.SegmentEvent, at time.Duration) (s verdict) {
+	if !c.sent.started {
+		c.una, c.sackTop = e.Sequence, e.Sequence
+	}
 	c.sent.begin(e.Sequence, e.Flags)
+	if e.Flags&syn != 0 {
+		c.selective[0] = e.Selective
+	}
 	if e.Flags&ack != 0 {
 		c.got.acknowledged(e.Ack)
 	}
@@ -199,8 +208,10 @@ func (c *conn) segmentSent(e *nx.SegmentEvent, at time.Duration) (s verdict) {
 	s.cause = c.why(e, at, earlier)
 	switch s.cause {
 	case CauseTimeout:
-		c.timeout, c.expired, c.moved = c.sent.next, true, at
-	case CauseTailProbe, CauseWindowProbe:
+		c.timeout, c.expired, c.probed, c.moved = c.sent.next, true, false, at
+	case CauseTailProbe:
+		c.probed, c.moved = true, at
+	case CauseWindowProbe:
 		c.moved = at
 	}
 	if earlier.to != earlier.from {
@@ -240,21 +251,31 @@ func (c *conn) why(e *nx.SegmentEvent, at time.Duration, earlier span) Cause {
 		return CauseWindowProbe
 	case c.expired && before(from, c.timeout) && waited < rto*9/10:
 		return CauseAfterTimeout
+	case to == c.sent.next && c.mayProbe() && at-c.heard > aMoment:
+		return CauseTailProbe
 	case from == c.una && waited >= rto*9/10 && at-c.heard > aMoment:
 		return CauseTimeout
 	case before(from, c.sackTop), c.dup >= 3 && from == c.una:
 		return CauseFast
 	case c.state.State == "recovery":
 		return CauseFast
-	case to == c.sent.next:
-		return CauseTailProbe
 	}
 	return CauseUnknown
+}
+
+// mayProbe tells whether gVisor has set the timer for a tail loss probe and not
+// the one for a retransmission (rack.go, shouldSchedulePTO): both may go off after
+// the same time.
+func (c *conn) mayProbe() bool {
+	return c.selective[0] && c.selective[1] && !c.probed && !c.expired && c.state.State != "recovery" && !before(c.una, c.sackTop)
 }
 
 // segmentReceived takes in a segment of the peer's.
 func (c *conn) segmentReceived(e *nx.SegmentEvent, at time.Duration) (s verdict) {
 	c.got.begin(e.Sequence, e.Flags)
+	if e.Flags&syn != 0 {
+		c.selective[1] = e.Selective
+	}
 	if e.Flags&ack != 0 {
 		c.ackReceived(e, at)
 	}
@@ -291,7 +312,7 @@ func (c *conn) ackReceived(e *nx.SegmentEvent, at time.Duration) {
 	c.heard = at
 	switch {
 	case before(c.una, e.Ack) && !before(c.sent.next, e.Ack):
-		c.una, c.moved, c.dup = e.Ack, at, 0
+		c.una, c.moved, c.dup, c.probed = e.Ack, at, 0, false
 		c.sent.acknowledged(e.Ack)
 		if c.expired && !before(e.Ack, c.timeout) {
 			c.expired = false
