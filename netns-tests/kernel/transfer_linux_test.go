@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
@@ -271,4 +272,59 @@ func TestStackClosesItsWindow(t *testing.T) {
 func requireStatus(t *testing.T, want nx.Status, err error) {
 	t.Helper()
 	require.ErrorIs(t, err, want)
+}
+
+// Window scaling, in both directions: what the kernel has sent and the program
+// has not taken is more than 65535 bytes, and so is what the stack may send.
+// Without the option neither is.
+func TestWindowScaling(t *testing.T) {
+	const window = 300_000
+	roles(t, func(t *testing.T, f family, server bool) {
+		for _, scaling := range []bool{false, true} {
+			t.Run(fmt.Sprint(scaling), func(t *testing.T) {
+				w := newWorld(t, nil)
+				config, size := &tcp.Config{WindowScaling: scaling, TransmitQueue: 2000}, uint32(65535)
+				if scaling {
+					size = window
+				}
+				c := w.join(t, f, server, size, config)
+				in, out := newStream(9, 2_000_000), newStream(10, 2_000_000)
+				n := in.left
+				wrote := running(t, func() error { _, err := io.Copy(c.kernel, in); return err })
+				available := func() int {
+					n, err := tcp.SocketBytesAvailable(c.socket)
+					require.NoError(t, err)
+					return int(n)
+				}
+				limit := time.Now().Add(20 * time.Second)
+				for available() < int(size)*9/10 { // the kernel leaves less than a segment
+					require.True(t, time.Now().Before(limit), "%d bytes have come", available())
+					runtime.Gosched()
+				}
+				assert.LessOrEqual(t, available(), int(size))
+				sent := running(t, func() error { return w.sendAll(c.socket, out, 1400) })
+				atKernel, atStack, widest := sha256.New(), sha256.New(), uint32(0)
+				read := running(t, func() error { _, err := io.CopyN(atKernel, c.kernel, int64(n)); return err })
+				b := make([]byte, 65536)
+				for left := n; left > 0; {
+					came, err := receive(c.socket, b, 1000)
+					require.NoError(t, err, "%d bytes before the end", left)
+					atStack.Write(b[:came])
+					left -= came
+					info, err := tcp.SocketInfoGet(c.socket)
+					require.NoError(t, err)
+					widest = max(widest, info.TransmitWindow)
+				}
+				wrote()
+				read()
+				sent()
+				info, err := tcp.SocketInfoGet(c.socket)
+				require.NoError(t, err)
+				widest = max(widest, info.TransmitWindow)
+				assert.Equal(t, in.sum.Sum(nil), atStack.Sum(nil))
+				assert.Equal(t, out.sum.Sum(nil), atKernel.Sum(nil))
+				assert.Equal(t, scaling, widest > 65535, "the kernel's window: %d bytes", widest)
+			})
+		}
+	})
 }
