@@ -1,10 +1,6 @@
 package ip
 
-import (
-	"gonetx/packetpool"
-
-	"gvisor.dev/gvisor/pkg/tcpip/header"
-)
+import "gvisor.dev/gvisor/pkg/tcpip/header"
 
 // ReceiveLimit answers the largest window and MSS that a connection of this
 // instance may advertise so that its default pool can hold what then comes.
@@ -25,11 +21,11 @@ func (inst *Instance) ReceiveLimit(ipv6 bool) (window, mss uint32) {
 	if inst.config.NoWindowRule {
 		return ^uint32(0), mtu - headers
 	}
-	info, err := packetpool.PoolInfoGet(inst.pool)
-	if err != nil {
+	packets := inst.pool.TotalPackets()
+	if packets == 0 {
 		return 0, 0 // the pool has been deleted
 	}
-	return receiveLimit(info.TotalPackets, inst.pool.PayloadSize(), mtu, headers)
+	return receiveLimit(packets, inst.pool.PayloadSize(), mtu, headers)
 }
 
 func receiveLimit(packets, payload, mtu, headers uint32) (window, mss uint32) {

@@ -9,12 +9,21 @@ import "gonetx/packetpool/nx"
 // number of messages.
 //
 // It is used by one goroutine at a time. The stack must still have the bytes
-// while Add runs. The zero Arrival, and that of a pool that is not created,
-// takes nothing.
+// while Add and AddUnits run. The zero Arrival, and that of a pool that is not
+// created, takes nothing.
 type Arrival struct {
 	store   *store
 	owner   Owner
 	message message
+	hint    *block // in which the bytes before lay; see store.mine
+	copies  []pending
+}
+
+// pending is a copy that is made when the lock of the pool is free again.
+type pending struct {
+	to   *block
+	at   int // in its data
+	from []byte
 }
 
 // Arrive begins messages for owner.
@@ -36,37 +45,84 @@ func (a *Arrival) Length() int {
 // are needed for a copy and there are too few. Nothing of the piece was taken
 // then, and it may be added later.
 func (a *Arrival) Add(piece []byte) error {
+	_, _, err := a.AddUnits(piece, nil, nil)
+	return err
+}
+
+// AddUnits adds bytes that lie together, and ends a message at each of the
+// offsets, which ascend: those messages it puts behind the others. It answers how
+// many bytes it has taken. What is not there then stays to be added, as after
+// Add, whose errors it has.
+func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packet, int, error) {
 	const service = "packetpool.Arrival"
-	s, m := a.store, &a.message
+	s := a.store
 	if s == nil || s.deleted.Load() {
-		return nx.Fail(service, nx.PtrError, nil)
+		return messages, 0, nx.Fail(service, nx.PtrError, nil)
 	}
-	if len(piece) == 0 {
-		return nil
-	}
+	taken := 0
+	var err error
 	s.mu.Lock()
-	b := s.mine(piece)
+	b := s.mine(bytes, a.hint)
+	if b != nil {
+		a.hint = b
+	}
+	for taken < len(bytes) {
+		to := len(bytes)
+		if len(ends) > 0 {
+			to = ends[0]
+		}
+		piece := bytes[taken:to]
+		if !a.add(b, piece) {
+			err = nx.Fail(service, nx.NoPacket, nil)
+			break
+		}
+		if b != nil && b.memory.end != endOf(bytes) {
+			b = nil // it has moved to other memory
+		}
+		taken = to
+		if len(ends) > 0 {
+			ends = ends[1:]
+			messages = append(messages, a.Message())
+		}
+	}
+	s.mu.Unlock()
+	// Nobody else knows these packets but PoolDelete, and the stack holds the bytes.
+	for i := range a.copies {
+		c := &a.copies[i]
+		c.to.mu.Lock()
+		copy(c.to.data[c.at:], c.from)
+		c.to.mu.Unlock()
+	}
+	clear(a.copies)
+	a.copies = a.copies[:0]
+	return messages, taken, err
+}
+
+// add adds one piece, which lies in b if that is not nil. False: it needs
+// packets for a copy, and there are too few. The caller holds store.mu.
+func (a *Arrival) add(b *block, piece []byte) bool {
+	s, m := a.store, &a.message
+	if len(piece) == 0 {
+		return true
+	}
 	if b != nil {
 		from := b.memory.size - cap(piece)
 		switch {
 		case b == m.tail && from == b.append: // it goes on where the last piece ended
 			b.append += len(piece)
 			m.head.length += len(piece)
-			s.mu.Unlock()
-			return nil
+			return true
 		case b.state == inFlight && b.frame == nil:
 			s.inbound.remove(b)
 			m.receive(b, from, len(piece), a.owner)
 			s.mark(b)
-			s.mu.Unlock()
-			return nil
+			return true
 		}
 	}
 	room := m.room()
 	if need := s.packetsFor(len(piece) - room); !s.have(need) {
-		defer s.mu.Unlock()
 		if b == nil || b.state != inFlight {
-			return nx.Fail(service, nx.NoPacket, nil)
+			return false
 		}
 		// The program was faster than the reader, which has not taken the pool's
 		// reference back yet: the packet moves to memory that is certainly its own.
@@ -76,28 +132,24 @@ func (a *Arrival) Add(piece []byte) error {
 		copy(b.data[from:], piece)
 		m.receive(b, from, len(piece), a.owner)
 		s.mark(b)
-		return nil
+		return true
 	}
-	at := m.tail // the first packet to copy into
-	for left := len(piece) - room; left > 0; left -= s.payload {
-		b := s.take()
-		b.start(0)
-		b.owner = a.owner
-		s.mark(b)
-		m.add(b)
-		if at == nil || room == 0 {
-			at, room = b, s.payload
+	for len(piece) > 0 {
+		if room == 0 {
+			b := s.take()
+			b.start(0)
+			b.assign(a.owner)
+			s.mark(b)
+			m.add(b)
+			room = s.payload
 		}
+		n := min(len(piece), room)
+		a.copies = append(a.copies, pending{m.tail, m.tail.append, piece[:n]})
+		m.tail.append += n
+		m.head.length += n
+		piece, room = piece[n:], 0
 	}
-	s.mu.Unlock()
-	// Nobody else knows these packets, and the stack holds the bytes.
-	m.head.length += len(piece)
-	for ; len(piece) > 0; at = at.next {
-		n := copy(at.data[at.append:], piece)
-		at.append += n
-		piece = piece[n:]
-	}
-	return nil
+	return true
 }
 
 // Message ends the message and answers it; the next Add begins another one. The
@@ -116,7 +168,8 @@ func (a *Arrival) Message() Packet {
 func (m *message) receive(b *block, from, n int, owner Owner) {
 	b.start(from)
 	b.state = application
-	b.append, b.owner, b.borrowed = from+n, owner, true
+	b.append, b.borrowed = from+n, true
+	b.assign(owner)
 	m.add(b)
 	m.head.length += n
 }

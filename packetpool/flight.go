@@ -5,7 +5,7 @@ import "gonetx/packetpool/nx"
 // inboundState is what a store knows of frames. It is guarded by store.mu.
 type inboundState struct {
 	chunks map[*byte]*block // whose memory it is; made when the first frame comes
-	found  *block           // in chunks, the last time
+	joined *block           // the last one that became a part of a frame
 	frames []*frame         // to be used again
 	probe  probe
 
@@ -19,17 +19,19 @@ type inboundState struct {
 }
 
 // mine answers the packet whose memory b lies in; nil when it is other memory.
-// The caller holds s.mu.
-func (s *store) mine(b []byte) *block {
-	in, end := &s.inbound, endOf(b)
-	if in.found != nil && in.found.memory.end == end {
-		return in.found // one asks for the segments of a frame one after the other
+// hint is the packet of the bytes before, or nil: b lies in that, or in the one
+// that was read into behind it, hardly ever elsewhere. The caller holds s.mu.
+func (s *store) mine(b []byte, hint *block) *block {
+	end := endOf(b)
+	if hint != nil {
+		if hint.memory.end == end {
+			return hint
+		}
+		if next := hint.after; next != nil && next.memory.end == end {
+			return next
+		}
 	}
-	found := in.chunks[end]
-	if found != nil {
-		in.found = found
-	}
-	return found
+	return s.inbound.chunks[end]
 }
 
 // know makes the store know its packets by their memory. The caller holds
@@ -63,7 +65,8 @@ func (s *store) shared(b *block) bool {
 
 // keep puts a packet that nobody but the stack has among those in flight.
 func (in *inboundState) keep(b *block) {
-	b.state, b.owner = inFlight, Owner{Kind: Driver}
+	b.state = inFlight
+	b.assign(Owner{Kind: Driver})
 	in.add(b)
 }
 
@@ -109,6 +112,17 @@ func (s *store) sweep() { s.look(s.inbound.count, true) }
 // was used lately is used next. The caller holds s.mu.
 func (s *store) sweepOldest(packets int) { s.look(packets, false) }
 
+// find tells whether so many packets are free. When they are not, it looks at
+// some that the stack may have let go of, at others the next time: a reader
+// that looked at all of them for each frame while the pool is empty would do
+// nothing else. The caller holds s.mu.
+func (s *store) find(packets int) bool {
+	if s.freeLen < packets {
+		s.look(min(4*packets+64, s.inbound.count), true)
+	}
+	return s.freeLen >= packets
+}
+
 func (s *store) look(packets int, further bool) {
 	freed := 0
 	for at := s.inbound.oldest; at != nil && packets > 0; packets-- {
@@ -119,6 +133,9 @@ func (s *store) look(packets int, further bool) {
 			freed++
 		} else if !further {
 			break
+		} else if next != nil {
+			s.inbound.remove(at)
+			s.inbound.add(at)
 		}
 		at = next
 	}

@@ -73,11 +73,12 @@ func (pool *Pool) Holders() []Holding {
 		if b.state == free {
 			continue
 		}
-		if i >= len(holdings) || holdings[i].Owner != b.owner {
-			i = slices.IndexFunc(holdings, func(h Holding) bool { return h.Owner == b.owner })
+		owner := b.holder()
+		if i >= len(holdings) || holdings[i].Owner != owner {
+			i = slices.IndexFunc(holdings, func(h Holding) bool { return h.Owner == owner })
 			if i < 0 {
 				i = len(holdings)
-				holdings = append(holdings, Holding{Owner: b.owner})
+				holdings = append(holdings, Holding{Owner: owner})
 			}
 		}
 		holdings[i].Packets++
@@ -108,7 +109,7 @@ func (pool *Pool) Outstanding() []Outstanding {
 	s.sweep()
 	for _, b := range s.blocks {
 		if b.state != free {
-			list = append(list, Outstanding{b.owner, b.site.String()})
+			list = append(list, Outstanding{b.holder(), b.site.String()})
 		}
 	}
 	return list

@@ -32,13 +32,12 @@ func (in *Inbound) Reserve(bytes int) [][]byte {
 	room := len(in.blocks) * s.payload
 	if room < bytes {
 		s.mu.Lock()
-		for room < bytes && !s.deleted.Load() {
+		s.find(s.packetsFor(bytes - room))
+		for room < bytes && !s.deleted.Load() && s.freeLen > 0 {
 			b := s.take()
-			if b == nil {
-				break
-			}
 			b.start(0)
-			b.state, b.owner = reserved, Owner{Kind: Driver}
+			b.state = reserved
+			b.assign(Owner{Kind: Driver})
 			in.blocks = append(in.blocks, b)
 			in.areas = append(in.areas, b.data)
 			room += s.payload
@@ -121,6 +120,11 @@ func (s *store) newFrame() *frame {
 func (f *frame) join(b *block) {
 	b.state, b.frame, b.index = inFlight, f, len(f.blocks)
 	f.blocks = append(f.blocks, b)
+	in := &b.store.inbound
+	if in.joined != nil {
+		in.joined.after = b
+	}
+	in.joined = b
 }
 
 // admit takes packets for a frame of that many bytes.
@@ -131,10 +135,7 @@ func (pool *Pool) admit(size int) (Frame, bool) {
 	}
 	need := s.packetsFor(size)
 	s.mu.Lock()
-	if s.freeLen < need {
-		s.sweep()
-	}
-	if s.freeLen < need || s.deleted.Load() {
+	if !s.find(need) || s.deleted.Load() {
 		s.emptyRequests++ // the driver's
 		s.mu.Unlock()
 		return Frame{}, false
@@ -147,7 +148,7 @@ func (pool *Pool) admit(size int) (Frame, bool) {
 	for range need {
 		b := s.take()
 		b.start(0)
-		b.owner = Owner{Kind: Driver}
+		b.assign(Owner{Kind: Driver})
 		f.join(b)
 	}
 	left := s.freeLen
@@ -237,10 +238,11 @@ func (m *message) add(b *block) {
 // reach, and sees to it that there are free ones for the bytes that must be
 // copied. False, and nothing has changed, when there are too few.
 func (s *store) claim(pieces [][]byte) bool {
-	need, run := 0, 0 // packets; bytes that are copied one after the other
-	var tail *block   // where the piece before lies, unless it is copied
+	need, run := 0, 0     // packets; bytes that are copied one after the other
+	var tail, last *block // where the piece before lies, unless it is copied; in any case
 	for i, piece := range pieces {
-		b := s.mine(piece)
+		b := s.mine(piece, last)
+		last = b
 		switch {
 		case b != nil && b.state == inFlight:
 			b.state, tail = claimed, b
@@ -258,7 +260,7 @@ func (s *store) claim(pieces [][]byte) bool {
 		return true
 	}
 	for _, piece := range pieces {
-		if b := s.mine(piece); b != nil && b.state == claimed {
+		if b := s.mine(piece, nil); b != nil && b.state == claimed {
 			b.state = inFlight
 		}
 	}
@@ -272,7 +274,7 @@ func (s *store) packetsFor(bytes int) int { return (bytes + s.payload - 1) / s.p
 
 // receive adds the bytes of one piece to m.
 func (s *store) receive(m *message, piece []byte, owner Owner) {
-	b := s.mine(piece)
+	b := s.mine(piece, m.tail)
 	switch {
 	case len(piece) == 0:
 		return
@@ -296,7 +298,8 @@ func (s *store) receive(m *message, piece []byte, owner Owner) {
 		}
 		b.start(from)
 		b.state = application
-		b.append, b.owner, b.borrowed = from+len(piece), owner, true
+		b.append, b.borrowed = from+len(piece), true
+		b.assign(owner)
 		s.mark(b)
 		m.add(b)
 		m.head.length += len(piece)
@@ -309,7 +312,7 @@ func (s *store) receiveCopy(m *message, piece []byte, owner Owner) {
 		if m.tail == nil || m.tail.borrowed || m.tail.append == s.payload {
 			b := s.take()
 			b.start(0)
-			b.owner = owner
+			b.assign(owner)
 			s.mark(b)
 			m.add(b)
 		}

@@ -1,6 +1,10 @@
 package packetpool
 
-import "gvisor.dev/gvisor/pkg/buffer"
+import (
+	"slices"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+)
 
 // The memory of a packet is a gVisor view, made once, so that a frame is read
 // straight into packets and handed to the stack without a copy. This file alone
@@ -162,7 +166,7 @@ func (pool *Pool) Owns(v *buffer.View) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.mine(v.AsSlice()) != nil
+	return s.mine(v.AsSlice(), nil) != nil
 }
 
 // Assign notes for whom the packets are in which views lie: the receive queue
@@ -174,10 +178,21 @@ func (pool *Pool) Assign(views buffer.ViewList, owner Owner) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var b *block
 	for v := views.Front(); v != nil; v = v.Next() {
-		if b := s.mine(v.AsSlice()); b != nil && b.state == inFlight {
-			b.owner = owner
+		if b = s.mine(v.AsSlice(), b); b == nil || b.state != inFlight {
+			continue
 		}
+		if b.frame == nil {
+			b.assign(owner)
+			continue
+		}
+		for _, b := range b.frame.blocks { // the frame is the reader's still: all of it
+			if b != nil {
+				b.assign(owner)
+			}
+		}
+		return
 	}
 }
 
@@ -195,11 +210,14 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 	s := f.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var kept *block
+	var kept, last *block
+	if i := slices.IndexFunc(f.frame.blocks, func(b *block) bool { return b != nil }); i >= 0 {
+		last = f.frame.blocks[i]
+	}
 	reclaimed := 0
 	for v := views.Front(); v != nil; v = v.Next() {
-		b := s.mine(v.AsSlice())
-		if b == nil || b.frame != f.frame {
+		b := s.mine(v.AsSlice(), last)
+		if last = b; b == nil || b.frame != f.frame {
 			continue // memory of the stack's own: it copied, or merged, a part of the frame
 		}
 		f.frame.blocks[b.index], b.frame = nil, nil

@@ -95,7 +95,8 @@ func Split(packet Packet, n uint32, room PacketType, wait nx.Wait) (Packet, erro
 }
 
 // Deliver notes that a received message has left its receive queue and is the
-// program's. Of a zero or stale handle nothing is noted.
+// program's. Of a zero or stale handle nothing is noted. It does not take the
+// lock of the pool: it is called for each segment.
 func Deliver(packet Packet) {
 	b := packet.lock()
 	if b == nil {
@@ -103,8 +104,6 @@ func Deliver(packet Packet) {
 	}
 	defer b.mu.Unlock()
 	for at := b; at != nil; at = at.next {
-		at.store.mu.Lock()
-		at.owner = Owner{}
-		at.store.mu.Unlock()
+		at.given.Store(true)
 	}
 }

@@ -2,7 +2,11 @@ package packetpool
 
 // nx_packet_length_get, nx_packet_vlan_priority_set, and the packet itself
 
-import "gonetx/packetpool/nx"
+import (
+	"sync/atomic"
+
+	"gonetx/packetpool/nx"
+)
 
 // Packet is what a program has of a packet, NX_PACKET *. It is a small value
 // and is copied freely; the packet stays where it is. The zero Packet is no
@@ -71,9 +75,28 @@ type block struct {
 	frame  *frame // the frame of which this packet is a part, while the stack has its memory
 	index  int    // in that frame
 	riders *block // packets of the same frame that are free when this one is
-	owner  Owner  // who has it, when it is not free
+	owner  Owner  // who has it, when it is not free and not given out
 	site   *site  // where it was allocated, when Config.Sites says so
 	memory memory // behind data
+	after  *block // the one that was read into behind it, the last time
+
+	given atomic.Bool // the program has it now, whatever owner says: Deliver
+}
+
+// assign notes who has a packet. The caller holds store.mu.
+func (b *block) assign(o Owner) {
+	b.owner = o
+	if b.given.Load() {
+		b.given.Store(false)
+	}
+}
+
+// holder answers who has a packet. The caller holds store.mu.
+func (b *block) holder() Owner {
+	if b.given.Load() {
+		return Owner{}
+	}
+	return b.owner
 }
 
 // state tells who may do what with a packet, NetX Duo's markers in

@@ -174,6 +174,27 @@ func (pool *Pool) PayloadSize() uint32 {
 	return 0
 }
 
+// TotalPackets is the number of packets of the pool; 0 when it is not created.
+func (pool *Pool) TotalPackets() uint32 {
+	if s := pool.created(); s != nil {
+		return uint32(s.total)
+	}
+	return 0
+}
+
+// Spare tells whether so many packets are free, for whoever asks often: it
+// looks at a bounded number of those that the stack may have let go of, and so
+// may miss some.
+func (pool *Pool) Spare(packets uint32) bool {
+	s := pool.created()
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(int(packets))
+}
+
 // created answers the store of a created pool, and nil for any other.
 func (pool *Pool) created() *store {
 	if pool == nil {

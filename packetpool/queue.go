@@ -46,7 +46,8 @@ func (p Packet) pass(service string, from, to state, owner Owner) (Packet, error
 			b.mu.Unlock()
 			return Packet{}, nx.Fail(service, nx.PtrError, errQueued)
 		}
-		at.state, at.owner = to, owner
+		at.state = to
+		at.assign(owner)
 		s.mu.Unlock()
 	}
 	flag := uint64(0)

@@ -90,7 +90,7 @@ func (b *block) freeMessage() {
 // putChain gives the packets of a message back up to the first one of another
 // pool, which it answers. The caller holds s.mu, which is free afterwards.
 func (s *store) putChain(b *block) *block {
-	n, owner := 0, b.owner
+	n, owner := 0, b.holder()
 	for ; b != nil && b.store == s; n++ {
 		next := b.next // put may give the packet to somebody else
 		if b.borrowed && s.shared(b) {

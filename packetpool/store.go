@@ -2,7 +2,7 @@ package packetpool
 
 import (
 	"errors"
-	"sync"
+
 	"sync/atomic"
 
 	"gonetx/packetpool/nx"
@@ -21,7 +21,7 @@ var (
 // deleted pool never becomes one of the pool that is created next in the same
 // control block.
 type store struct {
-	mu sync.Mutex // guards the fields below, as far as they change, and of every block those that say so
+	mu nx.Mutex // guards the fields below, as far as they change, and of every block those that say so
 
 	free    *block // free packets, last in, first out
 	freeLen int    // how many, with those that are not made yet
@@ -124,7 +124,8 @@ func (s *store) put(b *block) {
 	}
 	if w := s.waiters.first; w != nil {
 		s.waiters.remove(w)
-		b.state, b.owner = application, Owner{}
+		b.state = application
+		b.assign(Owner{})
 		b.start(w.room)
 		b.site = w.site
 		w.block = b
@@ -143,7 +144,7 @@ func (s *store) put(b *block) {
 func (b *block) toFree() {
 	s := b.store
 	if b.owner != (Owner{}) {
-		b.owner = Owner{}
+		b.assign(Owner{})
 	}
 	b.state = free
 	b.link, s.free = s.free, b

@@ -36,6 +36,9 @@ type connection struct {
 	asked       *synPacket // the same afterwards, until the handshake is done
 	cause       error      // why, as far as the segments tell
 
+	budget   uint32 // bytes that the default pool can hold; see shares
+	using    bool   // it is one of those that share them
+	received bool   // something, since they were counted
 	limit    uint32 // of our own segments: the link's MTU less the headers, or what mss_set said
 	sender   sender
 	receiver receiver
@@ -50,6 +53,7 @@ type connection struct {
 func (s *Socket) newConnection(f flow) *connection {
 	c := &connection{p: s.p, flow: f, socket: s}
 	window, mss := c.p.inst.ReceiveLimit(f.local.Addr().Is6())
+	c.budget = window
 	c.receiver.size = min(s.window, window)
 	c.receiver.mss, c.limit = mss, linkMSS(c.p.inst, f.local.Addr())
 	if s.mss != 0 {
@@ -64,6 +68,7 @@ func (s *Socket) newConnection(f flow) *connection {
 	}
 	s.conn = c
 	c.p.connections[f] = c
+	c.firstShare()
 	return c
 }
 
@@ -89,6 +94,7 @@ func scaleFor(window uint32) int {
 func (c *connection) forget() {
 	if c.p.connections[c.flow] == c {
 		delete(c.p.connections, c.flow)
+		c.p.shares.leave(c)
 	}
 }
 

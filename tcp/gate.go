@@ -222,14 +222,26 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 			h.SetFlags(uint8(flags &^ header.TCPFlagFin))
 			return true, answer
 		}
+		c.noteUse()
 		if fresh := r.accept(from, length, uint32(seg.GSOSize)); fresh > 0 {
 			c.countIn(length, uint32(seg.GSOSize))
+			c.queued(seg)
 		}
 	}
 	if flags.Contains(header.TCPFlagFin) && !r.hasFIN {
 		r.hasFIN, r.fin = true, from+length
 	}
 	return true, answer
+}
+
+// queued notes for whom the packets are in which a segment lies: they are on the
+// receive queue of the socket when gVisor has them.
+func (c *connection) queued(seg *ip.Segment) {
+	if c.socket == nil {
+		return
+	}
+	views, _ := seg.Packet.AsViewList()
+	c.p.inst.Pool().Assign(views, packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: c.socket.name})
 }
 
 // plausible is the acceptability test of RFC 9293 section 3.10.7.4, wide enough
@@ -252,18 +264,16 @@ func (c *connection) takes(from, length uint32) bool {
 // packets, and the one that they wait for would find none, for ever.
 // ip.Config.NoWindowRule has it so, as the original.
 func (c *connection) roomForMissing() bool {
-	window, _ := c.p.inst.ReceiveLimit(c.flow.local.Addr().Is6())
-	if window == math.MaxUint32 {
+	if c.budget == math.MaxUint32 {
 		return true
 	}
 	pool := c.p.inst.Pool()
-	info, err := packetpool.PoolInfoGet(pool)
-	if err != nil {
+	payload := pool.PayloadSize()
+	if payload == 0 {
 		return false // the pool has been deleted
 	}
 	const headers = header.IPv6MinimumSize + header.TCPHeaderMaximumSize
-	missing := (c.receiver.mss + headers + pool.PayloadSize() - 1) / pool.PayloadSize()
-	return info.FreePackets >= missing
+	return pool.Spare((c.receiver.mss + headers + payload - 1) / payload)
 }
 
 // synIn is a SYN or SYN-ACK of the connection's peer.
@@ -339,7 +349,7 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 			return c.releaseOut(seg)
 		}
 		c.ownOptions(h)
-		field, _ := r.shown(min(r.size, maxWindow) << max(r.shift, 0))
+		field, _ := r.shown(min(r.share, maxWindow) << max(r.shift, 0))
 		h.SetWindowSize(field)
 		return true, nil
 	}

@@ -102,6 +102,7 @@ func (c *connection) peerOptions(h header.TCP) {
 	if !scaled {
 		c.receiver.shift = min(c.receiver.shift, 0) // neither direction (RFC 7323 section 2.2)
 		c.receiver.size = min(c.receiver.size, maxWindow)
+		c.receiver.share = min(c.receiver.share, maxWindow)
 	}
 	if told == 0 {
 		told = assumed

@@ -26,7 +26,7 @@ type protocol struct {
 	// mu is what the protection mutex of an instance is in NetX Duo. It guards
 	// all fields below and all sockets of the instance, except what Socket says
 	// is written by create only.
-	mu          sync.Mutex
+	mu          nx.Mutex
 	sockets     map[*Socket]struct{} // created
 	lingering   map[*Socket]struct{} // deleted, with a connection that is being closed
 	ports       map[uint16]*port
@@ -37,6 +37,7 @@ type protocol struct {
 	serial      uint64                           // sockets created so far
 	raw         map[*stack.PacketBuffer]*control // on their way to the gate: not gVisor's
 	fast        fastTimer
+	shares      shares
 }
 
 // Enable lets an instance speak TCP: nx_tcp_enable. Before it, segments that

@@ -24,6 +24,9 @@ type intake struct {
 	next     int    // of order
 	messages []queued
 	err      error // of the pool
+
+	ends    []int // in what is at hand; used again
+	packets []packetpool.Packet
 }
 
 // What one pass takes at most: a super-segment of the shortest usual segments.
@@ -49,52 +52,66 @@ func (in *intake) begin(c *connection, owner string) {
 
 // Write implements io.Writer.
 func (in *intake) Write(b []byte) (int, error) {
-	taken := 0
-	for taken < len(b) {
-		if len(in.messages) == intakeMessages {
-			return taken, errIntakeFull
+	left := intakeMessages - len(in.messages)
+	begun := in.arrival.Length()
+	in.ends = in.ends[:0]
+	to := 0 // of b
+	for to < len(b) && len(in.ends) < left {
+		end, known := in.end(in.at + uint32(to))
+		if !known {
+			to = len(b)
+			in.ends = append(in.ends, to)
+			break
 		}
-		piece := b[taken:]
-		end, known := in.end()
-		if known {
-			piece = piece[:min(uint32(len(piece)), end-in.at)]
+		unit := int(end - in.at)
+		if unit > len(b) {
+			to = len(b)
+			break
 		}
-		if in.err = in.arrival.Add(piece); in.err != nil {
-			return taken, in.err
-		}
-		taken += len(piece)
-		in.at += uint32(len(piece))
-		if !known || in.at == end {
-			in.messages = append(in.messages, in.rest())
-		}
+		to = unit
+		in.ends = append(in.ends, to)
+	}
+	var taken int
+	in.packets, taken, in.err = in.arrival.AddUnits(b[:to], in.ends, in.packets[:0])
+	in.at += uint32(taken)
+	from := -begun
+	for i, packet := range in.packets {
+		in.messages = append(in.messages, queued{packet, uint32(in.ends[i] - from)})
+		from = in.ends[i]
+	}
+	switch {
+	case in.err != nil:
+		return taken, in.err
+	case taken < len(b):
+		return taken, errIntakeFull
 	}
 	return taken, nil
 }
 
-// end answers where the segment at hand ends. The gate has seen everything that
-// gVisor has, so it is asked when gVisor has something; where it does not know
-// the place, the bytes are taken as they lie.
-func (in *intake) end() (uint32, bool) {
+// end answers where the segment ends in which a byte of the stream lies. The
+// gate has seen everything that gVisor has, so it is asked when gVisor has
+// something; where it does not know the place, the bytes are taken as they lie.
+func (in *intake) end(at uint32) (uint32, bool) {
 	for range 2 {
 		for ; in.next < len(in.order); in.next++ {
-			if s := in.order[in.next]; before(in.at, s.to) {
-				return s.end(in.at), true
+			if s := in.order[in.next]; before(at, s.to) {
+				return s.end(at), true
 			}
 		}
-		in.look()
+		in.look(at)
 	}
 	return 0, false
 }
 
 // look asks the gate for the next segments. It is called with the lock of
 // gVisor's endpoint held, as the gate is.
-func (in *intake) look() {
+func (in *intake) look(at uint32) {
 	p, r := in.conn.p, &in.conn.receiver
 	in.order, in.next = in.order[:0], 0
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range r.order {
-		if before(in.at, s.to) && len(in.order) < intakeSpans {
+		if before(at, s.to) && len(in.order) < intakeSpans {
 			in.order = append(in.order, s)
 		}
 	}

@@ -147,7 +147,7 @@ func (p *protocol) taken(s *Socket, c *connection) {
 	if c.waits() {
 		p.arm() // a smaller gain is told by the delayed acknowledgement
 	}
-	if c.over || r.finished || r.gain() < max(r.size/2, 1) {
+	if c.over || r.finished || r.gain() < max(r.share/2, 1) {
 		return
 	}
 	switch s.state {

@@ -9,6 +9,7 @@ import (
 // by the protocol's lock.
 type receiver struct {
 	size  uint32 // of the window, bytes
+	share uint32 // of it: what the pool has for the connection now
 	mss   uint32 // advertised
 	shift int    // of the window on the wire; -1: no scaling
 
@@ -74,8 +75,8 @@ func later(a, b uint32) uint32 {
 // start begins the sequence space behind the peer's SYN.
 func (r *receiver) start(syn uint32) {
 	*r = receiver{
-		size: r.size, mss: r.mss, shift: r.shift, early: r.early,
-		started: true, next: syn + 1, read: syn + 1, acked: syn + 1, edge: syn + 1 + r.size,
+		size: r.size, share: r.share, mss: r.mss, shift: r.shift, early: r.early,
+		started: true, next: syn + 1, read: syn + 1, acked: syn + 1, edge: syn + 1 + r.share,
 	}
 }
 
@@ -187,7 +188,7 @@ func (r *receiver) window(ack uint32) uint32 {
 	if r.finished && !before(ack, r.fin+1) {
 		ack = r.fin // the FIN takes no room
 	}
-	edge := r.read - r.held + r.size
+	edge := later(r.edge, r.read-r.held+r.share)
 	if before(edge, ack) {
 		return 0
 	}
@@ -203,7 +204,7 @@ func (r *receiver) shown(window uint32) (field uint16, meant uint32) {
 
 // gain is by how much the window has grown since the peer was told.
 func (r *receiver) gain() uint32 {
-	edge := r.read - r.held + r.size
+	edge := r.read - r.held + r.share
 	if before(edge, r.edge) {
 		return 0
 	}
