@@ -82,8 +82,17 @@ func intact(from int, b []byte) bool {
 type line interface {
 	read(wait time.Duration) ([]byte, error)
 	write(b []byte, wait time.Duration) error
-	end(reset bool)
+	end(how ending)
 }
+
+// ending is how a line ends.
+type ending uint8
+
+const (
+	afterOther ending = iota // when the other side has ended its direction
+	first                    // before the other side does
+	withReset
+)
 
 // unhandled is the outcome of an action that the host does not know: an error
 // of this package.

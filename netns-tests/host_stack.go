@@ -267,7 +267,11 @@ func (h *stackHost) create(name string) (*socket, error) {
 	if k := h.settings.Keepalive; k > 0 {
 		s.Config.Keepalive, s.Config.KeepaliveInitial, s.Config.KeepaliveInterval, s.Config.KeepaliveRetries = true, k, k/4, 3
 	}
-	err := tcp.SocketCreate(&h.inst, &s.Socket, name, tcp.IPNormal, tcp.FragmentOkay, tcp.IPTimeToLive, uint32(h.window), nil, nil)
+	fragment := uint32(tcp.FragmentOkay)
+	if h.settings.NoFragments {
+		fragment = tcp.DontFragment
+	}
+	err := tcp.SocketCreate(&h.inst, &s.Socket, name, tcp.IPNormal, fragment, tcp.IPTimeToLive, uint32(h.window), nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,16 @@ func (h *stackHost) down() (failures []string) {
 	return failures
 }
 
+// full tells that both pools have all their packets.
+func (h *stackHost) full() bool {
+	for _, pool := range []*packetpool.Pool{&h.pool, &h.sendPool} {
+		if info, err := packetpool.PoolInfoGet(pool); err != nil || info.FreePackets != info.TotalPackets {
+			return false
+		}
+	}
+	return true
+}
+
 // notePools makes the event of the pools at the end of a step.
 func (h *stackHost) notePools(l *log) {
 	e := Event{Lane: Pools, What: "free packets"}

@@ -84,7 +84,7 @@ func serveMail(a *Action, accept func() (line, error)) Outcome {
 	s := &mailServer{line: l, conduct: a.Mail, offer: strings.ToUpper(strings.ReplaceAll(a.Auth, ",", " ")), wait: a.Wait}
 	err = s.serve()
 	if !errors.Is(err, errEnded) {
-		l.end(false)
+		l.end(afterOther)
 	}
 	if err != nil && !errors.Is(err, errEnded) {
 		o := failed(err)
@@ -162,7 +162,11 @@ func (s *mailServer) say(phase, reply string) error {
 			}
 		}
 	case "close", "reset":
-		s.line.end(s.conduct.deed == "reset")
+		how := first
+		if s.conduct.deed == "reset" {
+			how = withReset
+		}
+		s.line.end(how)
 		return errEnded
 	case "bare":
 		return s.write(reply[:3])
@@ -274,10 +278,13 @@ func (l *stackLine) write(b []byte, wait time.Duration) error {
 	return err
 }
 
-func (l *stackLine) end(reset bool) {
+func (l *stackLine) end(how ending) {
 	wait := nx.Ticks(5 * time.Second)
-	if reset {
+	if how == withReset {
 		wait = nx.NoWait
+	}
+	for err := error(nil); how == afterOther && err == nil; {
+		_, err = l.host.next(l.socket, wait)
 	}
 	_ = tcp.SocketDisconnect(&l.socket.Socket, wait) // the client may have gone first
 }

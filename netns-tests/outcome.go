@@ -50,8 +50,11 @@ func (o Outcome) meets(want []string, nx bool) bool {
 		return true
 	}
 	for _, w := range want {
-		isStatus := strings.HasPrefix(w, "NX_")
-		if isStatus && !nx && o.Word != "ok" {
+		if strings.HasPrefix(w, "NX_") && !nx {
+			succeeds := w == "NX_IN_PROGRESS" || w == "NX_CONNECTION_PENDING"
+			if succeeds != (o.Word == "ok") {
+				return false
+			}
 			continue
 		}
 		if w != o.Word && w != o.Status && w != o.State {
@@ -100,7 +103,7 @@ var causes = []struct {
 	{nx.InProgress, "ok"}, {nx.ConnectionPending, "ok"}, // of reset and relisten: no failures
 
 	{syscall.ECONNREFUSED, "refused"}, {syscall.ECONNRESET, "reset"}, {syscall.EPIPE, "reset"},
-	{syscall.EHOSTUNREACH, "unreachable"}, {syscall.ENETUNREACH, "bad-address"}, {syscall.EADDRNOTAVAIL, "bad-address"},
+	{syscall.EHOSTUNREACH, "unreachable"}, {syscall.ENETUNREACH, "unreachable"}, {syscall.ENOTCONN, "disconnected"}, {syscall.EADDRNOTAVAIL, "bad-address"},
 	{syscall.EACCES, "unreachable"}, {syscall.EINVAL, "bad-address"},
 	{syscall.ETIMEDOUT, "timed-out"}, {os.ErrDeadlineExceeded, "timed-out"}, {context.DeadlineExceeded, "timed-out"},
 	{io.EOF, "closed"}, {net.ErrClosed, "disconnected"},

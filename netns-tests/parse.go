@@ -139,6 +139,9 @@ func (p *parser) end() {
 	if slept := s.sleeps(); slept > maxRealSleep && (len(s.Places) == 0 || slices.ContainsFunc(s.Places, isReal)) {
 		p.fail("scenario %s sleeps %v, more than %v: say \"on ram\", where time is driven", s.Name, slept, maxRealSleep)
 	}
+	if s.touchesWire() && s.NoControl == "" {
+		s.NoControl = "the faults are on the stack's link"
+	}
 	for _, step := range s.Steps {
 		for _, a := range step.Actions {
 			if why := verbs[a.Verb].nxOnly; why != "" && a.Who == "stack" && s.NoControl == "" {
@@ -200,6 +203,10 @@ func (p *parser) setting(word, rest string) (err error) {
 		number(&s.PathMTU, 1280, 1500)
 	case "queue":
 		number(&s.Queue, 1, 1000)
+	case "dont-fragment":
+		if s.NoFragments = rest == "yes"; !s.NoFragments && rest != "no" {
+			return fmt.Errorf("yes or no, not %q", rest)
+		}
 	case "retries":
 		number(&s.Retries, 1, 20)
 	case "keepalive":
@@ -209,7 +216,7 @@ func (p *parser) setting(word, rest string) (err error) {
 		_, err = fault.Parse(rest)
 	default:
 		return fmt.Errorf("no such setting, and no step: %s; or stack, peer, wire, time",
-			"shows, on, control, pool, send-pool, peer-pool, window, peer-window, mtu, path-mtu, queue, retries, keepalive, faults")
+			"shows, on, control, pool, send-pool, peer-pool, window, peer-window, mtu, path-mtu, queue, dont-fragment, retries, keepalive, faults")
 	}
 	return err
 }

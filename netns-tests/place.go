@@ -1,7 +1,9 @@
 package parity
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"time"
@@ -28,7 +30,7 @@ type Place struct {
 }
 
 // Names of the places.
-var placeNames = []string{"ram", "tun", "offload", "pair", "routed"}
+var placeNames = []string{"ram", "tun", "offload", "pair", "routed", "kernel"}
 
 // isReal tells that time is real at a place.
 func isReal(place string) bool { return place != "ram" }
@@ -46,6 +48,8 @@ func Places() []Place {
 			Shows: "two stacks on TUN devices, back to back: the kernel passes between them"},
 		{Name: "routed", router: true, open: openRouted,
 			Shows: "a stack, a router and a server in three namespaces"},
+		{Name: "kernel", open: openKernel,
+			Shows: "the control: the Linux kernel plays the stack's part, too; only the steps are seen"},
 	}
 }
 
@@ -89,11 +93,37 @@ type run struct {
 	seed     uint64
 	wrong    Wrong
 
+	kept  *keeper // what outlives the run
 	log   *log
 	scene *scene
 	units units
 	trace *Trace
 	later []*pending
+}
+
+// keeper keeps what is dear to make from one run to the next, of one family, one
+// run at a time.
+type keeper struct{ kept map[string]io.Closer }
+
+// get answers what is kept under the name, or makes it.
+func (k *keeper) get(name string, make func() (io.Closer, error)) (io.Closer, error) {
+	if c, ok := k.kept[name]; ok {
+		return c, nil
+	}
+	c, err := make()
+	if err == nil {
+		k.kept[name] = c
+	}
+	return c, err
+}
+
+// close gives all up.
+func (k *keeper) close() error {
+	var errs []error
+	for _, c := range k.kept {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Wrong is something that is made wrong on purpose, in one family only: so the

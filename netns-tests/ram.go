@@ -134,11 +134,17 @@ func (r *ramRouter) verdict(f ram.Frame) ram.Verdict {
 	case to == r.unreachable:
 		r.network.Inject(icmpError(r.address, from, f.Data, 0))
 		return ram.Drop
-	case r.mtu != 0 && len(f.Data) > r.mtu:
+	case r.mtu != 0 && len(f.Data) > r.mtu && !mayCut(f.Data):
 		r.network.Inject(icmpError(r.address, from, f.Data, r.mtu))
 		return ram.Drop
 	}
 	return ram.Pass
+}
+
+// mayCut tells that a router may cut a datagram into fragments: IPv4 without
+// DF. Here it passes whole, as if the receiver had put it together again.
+func mayCut(frame []byte) bool {
+	return header.IPVersion(frame) == header.IPv4Version && header.IPv4(frame).Flags()&header.IPv4FlagDontFragment == 0
 }
 
 // ends are the addresses of a datagram.

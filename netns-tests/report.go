@@ -2,9 +2,11 @@ package parity
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -93,56 +95,88 @@ func Run(ctx context.Context, o Options) *Report {
 	report := &Report{Seed: o.Seed}
 	started := time.Now()
 	for _, p := range Places() {
-		if len(o.Places) > 0 && !slices.Contains(o.Places, p.Name) {
-			continue
-		}
-		var missing error
-		for i := range o.Scenarios {
-			s := &o.Scenarios[i]
-			if !s.runs(p.Name) {
-				continue
-			}
-			if ctx.Err() != nil {
-				report.add(o, Result{Scenario: s.Name, Shows: s.Shows, Place: p.Name, Verdict: Interrupted})
-				report.Took = time.Since(started)
-				return report
-			}
-			x := Result{Scenario: s.Name, Shows: s.Shows, Place: p.Name, Verdict: NotRun}
-			if missing == nil {
-				x, missing = runOne(s, p, o)
-			}
-			if missing != nil {
-				x.Why = missing.Error()
-			}
-			report.add(o, x)
+		if len(o.Places) == 0 || slices.Contains(o.Places, p.Name) {
+			report.visit(ctx, p, o)
 		}
 	}
 	report.Took = time.Since(started)
 	return report
 }
 
-func (r *Report) add(o Options, x Result) {
-	r.Results = append(r.Results, x)
-	if o.Progress != nil {
-		o.Progress(x)
+// visit runs the scenarios of a place. Where time is real, most of it is spent
+// waiting, so several run at once; the results keep their order.
+func (r *Report) visit(ctx context.Context, p Place, o Options) {
+	var list []*Scenario
+	for i := range o.Scenarios {
+		if o.Scenarios[i].runs(p.Name) {
+			list = append(list, &o.Scenarios[i])
+		}
 	}
+	workers := 1
+	if !p.Driven {
+		workers = 4
+	}
+	results := make([]Result, len(list))
+	var next atomic.Int64
+	var missing atomic.Pointer[string]
+	var telling sync.Mutex // one call of Progress at a time
+	var wait sync.WaitGroup
+	for range workers {
+		wait.Go(func() {
+			kept := [2]keeper{{map[string]io.Closer{}}, {map[string]io.Closer{}}}
+			for i := int(next.Add(1)) - 1; i < len(list); i = int(next.Add(1)) - 1 {
+				x := Result{Scenario: list[i].Name, Shows: list[i].Shows, Place: p.Name, Verdict: NotRun}
+				switch why := missing.Load(); {
+				case ctx.Err() != nil:
+					x.Verdict = Interrupted
+				case why != nil:
+					x.Why = *why
+				default:
+					x.run(list[i], p, o, &kept)
+					if x.Verdict == NotRun {
+						missing.Store(&x.Why)
+					}
+				}
+				results[i] = x
+				telling.Lock()
+				if o.Progress != nil && x.Verdict != Interrupted {
+					o.Progress(x)
+				}
+				telling.Unlock()
+			}
+			for i := range kept {
+				_ = kept[i].close() // namespaces go with their last descriptor
+			}
+		})
+	}
+	wait.Wait()
+	r.Results = append(r.Results, results...)
 }
 
-// runOne runs a scenario at a place. The error is why there is no such place.
-func runOne(s *Scenario, p Place, o Options) (x Result, missing error) {
+// run runs a scenario at a place, in both families.
+func (x *Result) run(s *Scenario, p Place, o Options, kept *[2]keeper) {
 	started := time.Now()
-	x = Result{Scenario: s.Name, Shows: s.Shows, Place: p.Name, Verdict: NotRun}
 	var traces [2]*Trace
-	for i, family := range families {
-		t, err := runTrace(s, p, family, o.Seed, o.Wrong)
-		var u *unavailable
-		switch {
-		case errors.As(err, &u):
-			return x, err
-		case err != nil:
-			t = &Trace{Family: family, Failures: []string{fmt.Sprintf("cannot be set up: %v", err)}}
+	var errs [2]error
+	each := func(i int) { traces[i], errs[i] = runTrace(s, p, families[i], o, &kept[i]) }
+	if p.Driven {
+		each(0)
+		each(1)
+	} else {
+		var wait sync.WaitGroup
+		for i := range families {
+			wait.Go(func() { each(i) })
 		}
-		traces[i] = t
+		wait.Wait()
+	}
+	for i, err := range errs {
+		switch {
+		case Unavailable(err):
+			x.Why = err.Error()
+			return
+		case err != nil:
+			traces[i] = &Trace{Family: families[i], Failures: []string{fmt.Sprintf("cannot be set up: %v", err)}}
+		}
 	}
 	x.IPv4, x.IPv6 = traces[0], traces[1]
 	x.Comparison = Compare(x.IPv4, x.IPv6)
@@ -155,5 +189,4 @@ func runOne(s *Scenario, p Place, o Options) (x Result, missing error) {
 		x.Verdict = Different
 	}
 	x.Took = time.Since(started)
-	return x, nil
 }

@@ -21,8 +21,8 @@ type pending struct {
 
 // runTrace runs a scenario once, in one family, at one place. An error means
 // that there is no trace: the place could not be set up.
-func runTrace(s *Scenario, p Place, family int, seed uint64, wrong Wrong) (*Trace, error) {
-	r := &run{scenario: s, place: p, family: family, seed: seed, wrong: wrong}
+func runTrace(s *Scenario, p Place, family int, o Options, kept *keeper) (*Trace, error) {
+	r := &run{scenario: s, place: p, family: family, seed: o.Seed, wrong: o.Wrong, kept: kept}
 	r.log = &log{now: nx.RealClock.Now}
 	r.trace = &Trace{Family: family, MTU: s.Settings.MTU, driven: p.Driven}
 	scene, err := p.open(r)

@@ -2,6 +2,7 @@ package parity
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -31,11 +32,12 @@ type Settings struct {
 	Window     Amount // of the stack's sockets
 	PeerWindow Amount // of a peer's
 
-	MTU       int           // of the stack's link
-	PathMTU   int           // of the router between; 0: there is none
-	Queue     int           // transmit queue of the stack's sockets, segments; 0: NetX Duo's
-	Retries   int           // of a segment that is not acknowledged; 0: NetX Duo's
-	Keepalive time.Duration // 0: none
+	MTU         int           // of the stack's link
+	PathMTU     int           // of the router between; 0: there is none
+	Queue       int           // transmit queue of the stack's sockets, segments; 0: NetX Duo's
+	NoFragments bool          // no router may cut what the stacks send
+	Retries     int           // of a segment that is not acknowledged; 0: NetX Duo's
+	Keepalive   time.Duration // 0: none
 
 	Faults string // on the stack's link, as fault.Parse reads them
 }
@@ -134,12 +136,28 @@ func (a Amount) String() string {
 
 // runs tells whether a scenario can run at a place.
 func (s *Scenario) runs(place string) bool {
-	if len(s.Places) == 0 {
+	if len(s.Places) > 0 && !slices.Contains(s.Places, place) && place != "kernel" {
+		return false
+	}
+	switch place {
+	case "kernel":
+		return s.NoControl == "" && (len(s.Places) == 0 || slices.Contains(s.Places, "tun"))
+	case "offload":
+		return !s.touchesWire() // faults are done to segments as they are on the wire
+	}
+	return true
+}
+
+// touchesWire tells that something is done to the stack's link.
+func (s *Scenario) touchesWire() bool {
+	if s.Settings.Faults != "" {
 		return true
 	}
-	for _, p := range s.Places {
-		if p == place {
-			return true
+	for _, step := range s.Steps {
+		for _, a := range step.Actions {
+			if a.Who == "wire" {
+				return true
+			}
 		}
 	}
 	return false

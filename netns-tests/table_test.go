@@ -55,10 +55,10 @@ func TestDrivenTimeIsSteady(t *testing.T) {
 		if !s.runs("ram") || i%4 != 0 {
 			continue
 		}
-		first, err := runTrace(s, place("ram"), 6, 1, Wrong{})
+		first, err := runTrace(s, place("ram"), 6, Options{Seed: 1}, nil)
 		require.NoError(t, err)
 		for range rounds {
-			again, err := runTrace(s, place("ram"), 6, 1, Wrong{})
+			again, err := runTrace(s, place("ram"), 6, Options{Seed: 1}, nil)
 			require.NoError(t, err)
 			c := Compare(first, again)
 			require.True(t, c.Same, "%s: %s", s.Name, side(c.First()))

@@ -47,6 +47,6 @@ func (t *Direct) build() (err error) {
 		return err
 	}
 	return errors.Join(
-		t.Near.setUp(false, port{"up", []netip.Prefix{near4, near6}}),
+		t.Near.setUp(false, port{"up", []netip.Prefix{Near4, Near6}}),
 		t.Far.setUp(false, port{"up", []netip.Prefix{Far4, Far6}}))
 }

@@ -31,7 +31,7 @@ var (
 	// The far end of a direct topology.
 	Far4, Far6 = netip.MustParsePrefix("10.78.0.2/24"), netip.MustParsePrefix("fd78::2/64")
 
-	near4, near6           = netip.MustParsePrefix("10.78.0.1/24"), netip.MustParsePrefix("fd78::1/64")
+	Near4, Near6           = netip.MustParsePrefix("10.78.0.1/24"), netip.MustParsePrefix("fd78::1/64")
 	router4, router6       = netip.MustParsePrefix("10.78.0.2/24"), netip.MustParsePrefix("fd78::2/64")
 	routerFar4, routerFar6 = netip.MustParsePrefix("10.79.0.1/24"), netip.MustParsePrefix("fd79::1/64")
 )

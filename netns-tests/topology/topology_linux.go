@@ -101,7 +101,7 @@ func (t *Routed) build(c RoutedConfig) (err error) {
 
 func (t *Routed) setUpNear(c RoutedConfig) error {
 	return t.Near.setUp(!c.NoForwarding,
-		port{"up", []netip.Prefix{near4, near6}},
+		port{"up", []netip.Prefix{Near4, Near6}},
 		route{netip.Prefix{}, router4.Addr(), "up", 0}, route{netip.Prefix{}, router6.Addr(), "up", 0})
 }
 
@@ -110,11 +110,11 @@ func (t *Routed) setUpRouter(c RoutedConfig) error {
 		port{"near", []netip.Prefix{router4, router6}},
 		port{"far", []netip.Prefix{routerFar4, routerFar6}},
 		route{Server4.Masked(), netip.Addr{}, "far", c.MTU}, route{Server6.Masked(), netip.Addr{}, "far", c.MTU},
-		route{near4.Masked(), netip.Addr{}, "near", c.MTU}, route{near6.Masked(), netip.Addr{}, "near", c.MTU},
+		route{Near4.Masked(), netip.Addr{}, "near", c.MTU}, route{Near6.Masked(), netip.Addr{}, "near", c.MTU},
 	}
 	if !c.NoReturn {
 		steps = append(steps,
-			route{Stack4.Masked(), near4.Addr(), "near", c.MTU}, route{Stack6.Masked(), near6.Addr(), "near", c.MTU})
+			route{Stack4.Masked(), Near4.Addr(), "near", c.MTU}, route{Stack6.Masked(), Near6.Addr(), "near", c.MTU})
 	}
 	return t.Router.setUp(true, steps...)
 }
