@@ -78,6 +78,13 @@ func (j *Judge) Trace(name string, cases []Case) []Difference {
 	return nil
 }
 
+// Agrees tells whether the cases of a trace agree, named differences included.
+// Nothing is counted.
+func (j *Judge) Agrees(cases []Case) bool {
+	used := map[string]bool{}
+	return !slices.ContainsFunc(cases, func(c Case) bool { return len(j.judge(&c, used)) > 0 })
+}
+
 // judge answers the differences of a case that no rule excuses.
 func (j *Judge) judge(c *Case, used map[string]bool) []Difference {
 	var left []Difference
