@@ -173,7 +173,7 @@ func (c *connection) open(s *Socket) error {
 	if err := c.endpoint.open(c.p, c.flow, c); err != nil {
 		return err
 	}
-	c.endpoint.setHeader(s)
+	c.endpoint.setFragment(s)
 	c.setPatience(s)
 	c.p.mu.Lock()
 	c.ready = true

@@ -207,7 +207,7 @@ func (c *connection) handshakeDone(ep tcpip.Endpoint) {
 		c.endpoint.discard()
 		return
 	}
-	c.endpoint.setHeader(s)
+	c.endpoint.setFragment(s)
 	c.setPatience(s)
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()

@@ -89,15 +89,13 @@ func (e *endpoint) setSizes() {
 	options.SetSendBufferSize(sendBuffer, true) // true: gVisor leaves the size alone from here on
 }
 
-// setHeader sets what goes into the IP headers: of a socket for IPv4 only, as
-// in NetX Duo, where IPv6 takes the hop limit of the instance.
-func (e *endpoint) setHeader(s *Socket) {
+// setFragment sets whether routers may cut up what is sent. The rest of the IP
+// header is written at the gate: see (*connection).dress.
+func (e *endpoint) setFragment(s *Socket) {
 	discover := tcpip.PMTUDiscoveryDont
 	if s.fragment == DontFragment {
 		discover = tcpip.PMTUDiscoveryDo
 	}
-	_ = e.ep.SetSockOptInt(tcpip.IPv4TOSOption, int(s.typeOfService))
-	_ = e.ep.SetSockOptInt(tcpip.IPv4TTLOption, int(s.timeToLive))
 	_ = e.ep.SetSockOptInt(tcpip.MTUDiscoverOption, int(discover))
 }
 

@@ -137,7 +137,9 @@ func (p *protocol) SegmentOut(seg *ip.Segment) bool {
 	c := p.connections[f]
 	pass, instead := false, []control(nil)
 	if c != nil {
-		pass, instead = c.segmentOut(seg, p.raw[seg.Packet])
+		if pass, instead = c.segmentOut(seg, p.raw[seg.Packet]); pass {
+			c.dress(seg.Packet)
+		}
 	} else {
 		pass = p.strayOut(seg, f)
 	}
