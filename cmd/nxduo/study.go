@@ -196,7 +196,7 @@ func runFailure(ctx context.Context, err error) error {
 		return err
 	case study.IsNoLink(err):
 		return noTUN(err)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return &failure{code: exitInterrupted, what: "interrupted; the folder is complete"}
 	case fromPool(err):
 		return &failure{code: exitPoolExhausted, what: "a packet pool is exhausted", err: err}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
+	"gonetx/cmd/nxduo/internal/screen"
 	"gonetx/cmd/nxduo/internal/study"
 	"gonetx/cmd/nxduo/internal/trace"
 )
@@ -24,10 +27,36 @@ func (c *studyCommand) watcher(std streams) watcher {
 	if c.JSON {
 		out = std.err
 	}
-	if c.Quiet {
-		out = io.Discard
+	switch {
+	case c.Quiet:
+		return lines{io.Discard}
+	case !c.Plain && !c.JSON && isTerminal(std.in) && isTerminal(std.out):
+		return live{std}
 	}
 	return lines{out}
+}
+
+// live shows the view of package screen. It stays until the user leaves it.
+type live struct{ std streams }
+
+func (l live) run(ctx context.Context, o study.Options, f *folder) (result *study.Result, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	feed := &screen.Feed{}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		result, err = study.Run(ctx, o, study.Outputs{Trace: f.trace, Capture: f.capture, Header: feed.Header, Watch: feed.Push})
+		words := "all is in " + f.path
+		if err != nil {
+			words = err.Error()
+		}
+		feed.Done(words)
+	}()
+	shown := screen.Run(screen.Live(feed, stop), l.std.in, l.std.out)
+	stop() // the user has left
+	<-ended
+	return result, errors.Join(err, shown)
 }
 
 // lines shows what is notable, a line each.
@@ -72,13 +101,13 @@ func showStudy(out io.Writer, o study.Options, r *study.Result) {
 		return
 	}
 	fmt.Fprintln(out)
-	const row = "%-34s"
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	line := func(what string, value func(r *study.FamilyResult) string) {
-		fmt.Fprintf(out, row, what)
+		fmt.Fprint(table, what, "\t")
 		for i := range r.Runs {
-			fmt.Fprintf(out, "%18s", value(&r.Runs[i]))
+			fmt.Fprint(table, value(&r.Runs[i]), "\t")
 		}
-		fmt.Fprintln(out)
+		fmt.Fprintln(table)
 	}
 	line("", func(r *study.FamilyResult) string { return r.Family })
 	line("seconds", func(r *study.FamilyResult) string { return fmt.Sprintf("%.3f", r.Took.Seconds()) })
@@ -100,6 +129,7 @@ func showStudy(out io.Writer, o study.Options, r *study.Result) {
 		line("  found empty", func(r *study.FamilyResult) string { return fmt.Sprint(r.Empty[pool]) })
 	}
 	line("waited for packets", func(r *study.FamilyResult) string { return trace.Milliseconds(r.Waited) })
+	_ = table.Flush()
 	for _, run := range r.Runs {
 		if run.Error != "" {
 			fmt.Fprintf(out, "%s: %s\n", run.Family, run.Error)
