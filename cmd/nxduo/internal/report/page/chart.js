@@ -117,6 +117,7 @@ class Chart {
 	constructor(graph, family, view) {
 		Object.assign(this, { graph, family, view });
 		this.canvas = document.createElement('canvas');
+		this.still = document.createElement('canvas'); // what does not move with the mouse
 		this.canvas.tabIndex = 0;
 		this.canvas.setAttribute('role', 'img');
 		this.height = graph.height;
@@ -138,31 +139,40 @@ class Chart {
 		return this.top + this.plotHeight * (1 - share);
 	}
 
-	// resize follows the page; it answers whether there is anything to draw on.
+	// resize follows the page; it answers whether the size has changed.
 	resize() {
 		this.width = this.canvas.clientWidth;
 		const ratio = window.devicePixelRatio || 1;
 		const w = Math.round(this.width * ratio), h = Math.round(this.height * ratio);
-		if (this.canvas.width !== w || this.canvas.height !== h) {
-			this.canvas.width = w;
-			this.canvas.height = h;
-		}
-		this.ctx = this.canvas.getContext('2d');
-		this.ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-		return this.width > 0;
+		if (this.canvas.width === w && this.canvas.height === h) return false;
+		for (const c of [this.canvas, this.still]) { c.width = w; c.height = h; }
+		this.ratio = ratio;
+		return true;
 	}
 
-	draw(scale, cursor, brush) {
-		if (!this.resize()) return;
-		this.scale = scale;
-		const c = this.ctx;
-		c.clearRect(0, 0, this.width, this.height);
-		this.axes();
+	// draw draws the chart anew when something of it has changed, and otherwise
+	// only what moves with the mouse, over the picture of the time before.
+	draw(scale, cursor, brush, changed) {
+		if (changed || !this.scale) this.scale = scale;
+		changed = this.resize() || changed;
+		if (this.width <= 0) return;
+		if (changed) {
+			const c = this.ctx = this.still.getContext('2d');
+			c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+			c.clearRect(0, 0, this.width, this.height);
+			this.axes();
+			c.save();
+			this.clip();
+			this.graph.draw(this, c, this.family);
+			c.restore();
+		}
+		const c = this.ctx = this.canvas.getContext('2d');
+		c.setTransform(1, 0, 0, 1, 0, 0);
+		c.clearRect(0, 0, this.canvas.width, this.canvas.height);
+		c.drawImage(this.still, 0, 0);
+		c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
 		c.save();
-		c.beginPath();
-		c.rect(this.left, 0, this.plotWidth + this.right, this.height - this.bottom);
-		c.clip();
-		this.graph.draw(this, c, this.family);
+		this.clip();
 		if (brush) {
 			const a = this.x(brush[0]), b = this.x(brush[1]);
 			c.fillStyle = theme.blue;
@@ -178,6 +188,12 @@ class Chart {
 			c.setLineDash([]);
 		}
 		c.restore();
+	}
+
+	clip() {
+		this.ctx.beginPath();
+		this.ctx.rect(this.left, 0, this.plotWidth + this.right, this.height - this.bottom);
+		this.ctx.clip();
 	}
 
 	vertical(t) {
@@ -302,9 +318,10 @@ class Chart {
 
 	// marks draws a shape at each place, one for a spot of some pixels.
 	marks(list, shape, color, r = 4, spread = 3) {
-		const c = this.ctx, taken = new Set();
+		const c = this.ctx, taken = new Set(), crowded = list.length > this.plotWidth / 5;
+		if (crowded) { r *= 0.6; spread *= 2; }
 		c.fillStyle = c.strokeStyle = color;
-		c.lineWidth = 1.8;
+		c.lineWidth = crowded ? 1.2 : 1.8;
 		for (const [t, v] of list) {
 			const x = this.x(t), y = this.y(v), spot = Math.round(x / spread) * 65536 + Math.round(y / spread);
 			if (taken.has(spot)) continue;

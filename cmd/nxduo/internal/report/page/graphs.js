@@ -11,11 +11,13 @@ const connectionOf = family => family.connections[selected.connection];
 
 // within answers the items [time, ...] of a sorted list in a range.
 function within(list, from, to) {
-	let low = 0, high = list.length;
-	while (low < high) { const m = (low + high) >> 1; if (list[m][0] < from) low = m + 1; else high = m; }
-	let end = low;
-	while (end < list.length && list[end][0] <= to) end++;
-	return low === 0 && end === list.length ? list : list.slice(low, end);
+	const place = t => {
+		let low = 0, high = list.length;
+		while (low < high) { const m = (low + high) >> 1; if (list[m][0] < t) low = m + 1; else high = m; }
+		return low;
+	};
+	const low = place(from), high = place(to + 1e-9);
+	return low === 0 && high === list.length ? list : list.slice(low, high);
 }
 
 // Time and sequence numbers of one direction, as tcptrace draws them.
@@ -62,9 +64,9 @@ const sequence = {
 	range(family, view) {
 		const c = connectionOf(family);
 		if (!c) return null;
-		const q = sequenceOf(c), inView = [...within(q.data, view.from, view.to), ...within(q.again, view.from, view.to)];
+		const q = sequenceOf(c);
 		let low = Infinity, high = -Infinity;
-		for (const [, from, to] of inView) { low = Math.min(low, from); high = Math.max(high, to); }
+		for (const list of [q.data, q.again]) for (const s of within(list, view.from, view.to)) { if (s[1] < low) low = s[1]; if (s[2] > high) high = s[2]; }
 		const [a, b] = visible(q.ackT, view.from, view.to);
 		for (let i = a; i < b; i++) {
 			if (q.ackT[i] > view.to || i + 1 < b && q.ackT[i + 1] < view.from) continue;

@@ -6,7 +6,7 @@ const whole = { from: 0, to: Math.max(1, ...families.map(f => f.end)) };
 whole.from = -0.012 * whole.to; // so that what happens at the ends is seen whole
 whole.to *= 1.012;
 const view = { ...whole };
-let cursor = null, brush = null, pending = false;
+let cursor = null, brush = null, pending = false, changed = true;
 
 const graphs = [sequence, window_, roundTrip, ...[...new Set(families.flatMap(f => f.pools.map(p => p.name)))].map(poolGraph), ladder]
 	.filter(g => g !== ladder || families.some(f => f.dialogue.length));
@@ -68,7 +68,9 @@ function build() {
 
 // Drawing, once for each frame of the screen at most.
 
-function refresh() {
+// refresh draws soon; all of it, or only what moves with the mouse.
+function refresh(all = true) {
+	changed ||= all !== false;
 	if (pending) return;
 	pending = true;
 	requestAnimationFrame(() => { pending = false; render(); });
@@ -77,17 +79,19 @@ function refresh() {
 function render() {
 	for (const row of rows) {
 		let low = Infinity, high = -Infinity;
-		for (const chart of row.charts) {
+		if (changed) for (const chart of row.charts) {
 			const range = row.graph.range(chart.family, view);
 			if (range) { low = Math.min(low, range[0]); high = Math.max(high, range[1]); }
 		}
 		if (low === Infinity) [low, high] = [row.graph.log ? 1 : 0, 10];
 		if (row.graph === sequence) { const air = (high - low) * 0.05 + 1; low = Math.max(low - air, low < 1 ? 0 : -Infinity); high += air; }
 		for (const chart of row.charts) {
-			chart.draw([low, high], cursor, brush);
+			chart.draw([low, high], cursor, brush, changed);
 			chart.now.textContent = cursor === null ? '' : row.graph.now(chart.family, cursor);
 		}
 	}
+	if (!changed) return;
+	changed = false;
 	document.querySelector('#bar .range').textContent = `${span(Math.max(0, view.from))} to ${span(view.to)}`;
 	clearTimeout(render.tables);
 	render.tables = setTimeout(() => { for (const row of rows) for (const chart of row.charts) fillTable(row, chart); }, 120);
@@ -160,7 +164,7 @@ function listen(chart, row) {
 		} else {
 			point(chart, row.graph.hit(chart.family, chart, x, y), e.clientX, e.clientY);
 		}
-		refresh();
+		refresh(false);
 	});
 	const up = () => {
 		if (brush) show(Math.min(...brush), Math.max(...brush));
@@ -169,7 +173,7 @@ function listen(chart, row) {
 	};
 	canvas.addEventListener('pointerup', up);
 	canvas.addEventListener('pointercancel', () => { brush = null; up(); });
-	canvas.addEventListener('pointerleave', () => { if (down === null) { cursor = null; tip.hidden = true; refresh(); } });
+	canvas.addEventListener('pointerleave', () => { if (down === null) { cursor = null; tip.hidden = true; refresh(false); } });
 	canvas.addEventListener('dblclick', reset);
 	// The wheel scrolls the page, unless this chart was chosen or a key is held.
 	canvas.addEventListener('wheel', e => {
