@@ -34,6 +34,18 @@ type fragmentInfo struct {
 // payload is how many bytes are behind the headers.
 func (d *datagram) payload() int { return d.pkt.Data().Size() - d.offset }
 
+// timeToLive is the one it came with, or the hop limit.
+func (d *datagram) timeToLive() uint8 {
+	b, ok := d.bytes(0, header.IPv4MinimumSize)
+	switch {
+	case !ok:
+		return 0
+	case d.source.Is4():
+		return header.IPv4(b).TTL()
+	}
+	return b[7]
+}
+
 // bytes answers n bytes of the datagram from offset on, in the packet itself.
 // The headers mostly lie in the first packet; asking the stack for them
 // (PullUp), which makes them contiguous, is several times slower.

@@ -35,6 +35,9 @@ func (g *gate) icmp(s *settings, d *datagram) string {
 	case b[0] == icmpEcho:
 		g.echoRequest(d, icmpEchoReply)
 	default:
+		if isError {
+			g.echoError(d, b[0], b[1])
+		}
 		g.unhandledICMP(d, isError)
 	}
 	return ""
@@ -64,6 +67,9 @@ func (g *gate) icmpv6(s *settings, d *datagram) string {
 		unreachable(b)
 		g.unhandledICMP(d, isError)
 	default:
+		if isError {
+			g.echoError(d, b[0], b[1])
+		}
 		g.unhandledICMP(d, isError)
 	}
 	return ""
@@ -135,7 +141,7 @@ func (g *gate) echoReply(d *datagram, sequence uint16) {
 		g.inst.note(nx.Received, dropPoolEmpty, d.pkt.Size(), headOf(d.pkt))
 		return
 	}
-	if !ps.serve(sequence, response) {
+	if !ps.serve(sequence, g.inst.clock.Now(), EchoReply{Packet: response, Source: d.source, TimeToLive: d.timeToLive()}) {
 		_ = packetpool.Release(response) // the ping ran out of time a moment ago
 	}
 }
@@ -150,8 +156,7 @@ func (g *gate) neighbor(s *settings, d *datagram, solicitation bool) {
 		g.inst.note(nx.Received, dropUnhandledICMP, d.pkt.Size(), headOf(d.pkt))
 		return
 	}
-	ip, _ := d.bytes(0, header.IPv6MinimumSize)
-	if hopLimit := ip[7]; hopLimit != defaultHopLimit {
+	if d.timeToLive() != defaultHopLimit {
 		g.inst.note(nx.Received, dropForeignND, d.pkt.Size(), headOf(d.pkt)) // RFC 4861 section 7.1
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
@@ -23,8 +24,13 @@ type pings struct {
 type ping struct {
 	sequence   uint16
 	suspension *nx.Suspension
-	response   packetpool.Packet // set before the suspension is resumed
-	served     bool
+	curious    bool // ICMPEcho's: an ICMP error ends it
+
+	// Set before the suspension is resumed.
+	reply  EchoReply
+	served bool
+	failed *EchoError
+	ended  time.Duration
 }
 
 // ICMPEnable turns ICMP on for both families: nxd_icmp_enable. Echo requests
@@ -97,7 +103,8 @@ func ICMPPing(inst *Instance, address netip.Addr, data []byte, wait nx.Wait) (pa
 	if status != nx.Success {
 		return packetpool.Packet{}, nx.Fail(service, status, cause)
 	}
-	return inst.ping(service, route.Source, address, data, wait)
+	reply, err := inst.echo(service, route.Source, EchoRequest{Address: address, Data: data}, wait, false)
+	return reply.Packet, err
 }
 
 // ICMPSourcePing is [ICMPPing] from a given source: nxd_icmp_source_ping. For
@@ -122,7 +129,8 @@ func ICMPSourcePing(inst *Instance, address netip.Addr, addressIndex uint, data 
 	if status := inst.checkICMP(address); status != nx.Success {
 		return packetpool.Packet{}, nx.Fail(service, status, nil)
 	}
-	return inst.ping(service, source, address, data, wait)
+	reply, err := inst.echo(service, source, EchoRequest{Address: address, Data: data}, wait, false)
+	return reply.Packet, err
 }
 
 func checkPing(inst *Instance, address netip.Addr) (netip.Addr, nx.Status) {
@@ -160,28 +168,35 @@ func (inst *Instance) sourceOf(destination netip.Addr, index uint) (netip.Addr, 
 	return e.address, e.state != AddressUnknown
 }
 
-// ping is _nx_icmp_interface_ping and _nx_icmp_interface_ping6.
-func (inst *Instance) ping(service string, source, destination netip.Addr, data []byte, wait nx.Wait) (packetpool.Packet, error) {
+// echo is _nx_icmp_interface_ping and _nx_icmp_interface_ping6; curious, it is
+// ICMPEcho.
+func (inst *Instance) echo(service string, source netip.Addr, r EchoRequest, wait nx.Wait, curious bool) (EchoReply, error) {
 	wait = inst.WaitOption(wait)
-	request, err := inst.echoRequest(destination, data, wait)
+	request, err := inst.echoRequest(r.Address, r.Data, wait)
 	if err != nil {
-		return packetpool.Packet{}, nx.Fail(service, statusOf(err), err)
+		return EchoReply{}, nx.Fail(service, statusOf(err), err)
 	}
 	inst.counters.pingsSent.Add(1)
 
-	p := inst.pings.add(inst.clock, wait != nx.NoWait)
+	p := inst.pings.add(inst.clock, wait != nx.NoWait, curious)
 	message := flatten(request, icmpHeaderSize)
 	_ = packetpool.TransmitRelease(request) // the pool may have been deleted
-	inst.sendEcho(source, destination, p.sequence, message)
+	began := inst.clock.Now()
+	inst.sendEcho(source, r.Address, p.sequence, r.TimeToLive, message)
 	if wait == nx.NoWait {
-		return packetpool.Packet{}, nx.Fail(service, nx.NoResponse, nil)
+		return EchoReply{Sequence: p.sequence}, nx.Fail(service, nx.NoResponse, nil)
 	}
 	p.suspension.Await(wait)
-	if response, ok := inst.pings.end(p); ok {
-		return response, nil
+	if inst.pings.end(p) {
+		p.reply.Sequence, p.reply.Took = p.sequence, p.ended-began
+		return p.reply, nil
 	}
 	inst.counters.pingTimeouts.Add(1)
-	return packetpool.Packet{}, nx.Fail(service, nx.NoResponse, nil)
+	var cause error
+	if p.failed != nil {
+		cause = p.failed
+	}
+	return EchoReply{Sequence: p.sequence}, nx.Fail(service, nx.NoResponse, cause)
 }
 
 // echoRequest makes the request's packet.
@@ -206,10 +221,10 @@ func (inst *Instance) echoRequest(destination netip.Addr, data []byte, wait nx.W
 
 // add enters a ping with the next sequence number. One that nobody waits for is
 // not kept.
-func (ps *pings) add(clock nx.Clock, waits bool) *ping {
+func (ps *pings) add(clock nx.Clock, waits, curious bool) *ping {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	p := &ping{sequence: ps.sequence}
+	p := &ping{sequence: ps.sequence, curious: curious}
 	ps.sequence++
 	if waits {
 		p.suspension = nx.NewSuspension(clock)
@@ -223,11 +238,11 @@ func (ps *pings) add(clock nx.Clock, waits bool) *ping {
 }
 
 // end takes a ping off the list. True: it was served.
-func (ps *pings) end(p *ping) (packetpool.Packet, bool) {
+func (ps *pings) end(p *ping) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	ps.waiting = slices.DeleteFunc(ps.waiting, func(other *ping) bool { return other == p })
-	return p.response, p.served
+	return p.served
 }
 
 // expects tells whether somebody waits for a reply.
@@ -239,18 +254,38 @@ func (ps *pings) expects(sequence uint16) bool {
 
 // serve gives a reply to the oldest ping that waits for it. False: there is
 // none any more.
-func (ps *pings) serve(sequence uint16, response packetpool.Packet) bool {
+func (ps *pings) serve(sequence uint16, now time.Duration, reply EchoReply) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	i := slices.IndexFunc(ps.waiting, func(p *ping) bool { return p.sequence == sequence })
-	if i < 0 {
+	p := ps.take(func(p *ping) bool { return p.sequence == sequence })
+	if p == nil {
 		return false
+	}
+	p.reply, p.served, p.ended = reply, true, now
+	p.suspension.Resume()
+	return true
+}
+
+// fail ends an ICMPEcho whose request did not get there.
+func (ps *pings) fail(sequence uint16, why *EchoError) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p := ps.take(func(p *ping) bool { return p.curious && p.sequence == sequence }); p != nil {
+		p.failed = why
+		p.suspension.Resume()
+	}
+}
+
+// take takes the oldest ping off the list for which wanted holds; nil: there is
+// none. The caller holds the lock.
+func (ps *pings) take(wanted func(*ping) bool) *ping {
+	i := slices.IndexFunc(ps.waiting, wanted)
+	if i < 0 {
+		return nil
 	}
 	p := ps.waiting[i]
 	ps.waiting = slices.Delete(ps.waiting, i, i+1)
-	p.response, p.served = response, true
-	p.suspension.Resume()
-	return true
+	return p
 }
 
 // close ends all waits without a response, and those to come.

@@ -160,8 +160,8 @@ const icmpHeaderSize = 8
 
 // sendEcho sends an echo request whose message has 8 bytes of header in front
 // of the data (RFC 792, RFC 4443 section 4.1). The identifier is the lower half
-// of the source address.
-func (inst *Instance) sendEcho(source, destination netip.Addr, sequence uint16, message []byte) {
+// of the source address. A timeToLive of 0 is the usual one.
+func (inst *Instance) sendEcho(source, destination netip.Addr, sequence uint16, timeToLive uint8, message []byte) {
 	low := source.AsSlice()
 	copy(message[4:6], low[len(low)-2:])
 	binary.BigEndian.PutUint16(message[6:], sequence)
@@ -169,11 +169,16 @@ func (inst *Instance) sendEcho(source, destination netip.Addr, sequence uint16, 
 	if destination.Is6() {
 		message[0] = icmpv6Echo
 	}
-	inst.sendICMP(source, destination, message)
+	inst.sendICMPFor(source, destination, timeToLive, message)
 }
 
 // sendICMP sends an ICMP message whose checksum is zero yet.
 func (inst *Instance) sendICMP(source, destination netip.Addr, message []byte) {
+	inst.sendICMPFor(source, destination, 0, message)
+}
+
+// sendICMPFor is sendICMP with a time to live, unless that is 0.
+func (inst *Instance) sendICMPFor(source, destination netip.Addr, timeToLive uint8, message []byte) {
 	o := outgoing{source: source, destination: destination, payload: message}
 	if destination.Is4() {
 		o.protocol, o.timeToLive = protocolICMP, defaultTimeToLive
@@ -182,6 +187,9 @@ func (inst *Instance) sendICMP(source, destination netip.Addr, message []byte) {
 		o.protocol, o.timeToLive = protocolICMPv6, defaultHopLimit
 		sum := header.PseudoHeaderChecksum(header.ICMPv6ProtocolNumber, toStack(source), toStack(destination), uint16(len(message)))
 		binary.BigEndian.PutUint16(message[2:], ^checksum.Checksum(message, sum))
+	}
+	if timeToLive != 0 {
+		o.timeToLive = timeToLive
 	}
 	inst.send(&o)
 }

@@ -71,6 +71,7 @@ func everyService(packet packetpool.Packet, pool *packetpool.Pool) map[string]fu
 
 		"ICMPEnable":     ICMPEnable,
 		"ICMPv4Enable":   ICMPv4Enable,
+		"ICMPEcho":       func(i *Instance) error { return noErr(ICMPEcho(i, EchoRequest{Address: addressB}, nx.NoWait)) },
 		"ICMPPing":       func(i *Instance) error { return noErr(ICMPPing(i, addressB, nil, nx.NoWait)) },
 		"ICMPSourcePing": func(i *Instance) error { return noErr(ICMPSourcePing(i, addressB, 0, nil, nx.NoWait)) },
 		"ICMPInfoGet":    func(i *Instance) error { return noErr(ICMPInfoGet(i)) },

@@ -128,25 +128,50 @@ func loginPrompt(decoded string) prompt {
 
 // secrets are the texts that no error and no event may show: the password,
 // and every form in which the credentials cross the wire.
-type secrets struct{ replacer *strings.Replacer }
+type secrets struct {
+	whole *strings.Replacer // nil: there are none
+	blobs []string          // base64, of which a part is a secret too
+}
 
-const blotted = "[redacted]"
+const (
+	blotted  = "[redacted]"
+	telltale = 8 // characters of a blob, and it is one
+)
 
 func newSecrets(username, password string, as differences) secrets {
-	forms := []string{plainAnswer(username, password, as), encode(password), encode(username), password}
-	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range forms {
+	blobs := []string{plainAnswer(username, password, as), encode(password), encode(username)}
+	var pairs []string
+	for _, form := range append(blobs, password) {
 		if form != "" {
 			pairs = append(pairs, form, blotted)
 		}
 	}
-	return secrets{strings.NewReplacer(pairs...)}
+	return secrets{strings.NewReplacer(pairs...), blobs}
 }
 
-// blot takes the secrets out of a server's words.
+// blot takes the secrets out of a server's words. One that repeats what it did
+// not understand may repeat the beginning only.
 func (s secrets) blot(text string) string {
-	if s.replacer == nil {
+	if s.whole == nil {
 		return text
 	}
-	return s.replacer.Replace(text)
+	text = s.whole.Replace(text)
+	for _, blob := range s.blobs {
+		if len(blob) < telltale {
+			continue
+		}
+		for from := 0; ; from += len(blotted) {
+			i := strings.Index(text[from:], blob[:telltale])
+			if i < 0 {
+				break
+			}
+			from += i
+			end := from + telltale
+			for n := telltale; n < len(blob) && end < len(text) && text[end] == blob[n]; n++ {
+				end++
+			}
+			text = text[:from] + blotted + text[end:]
+		}
+	}
+	return text
 }

@@ -165,6 +165,32 @@ func TestSecretsAreBlottedOut(t *testing.T) {
 	}
 }
 
+// A server that knows the credentials from a mail before may tell them at any
+// time, and one that did not understand may repeat a part.
+func TestSecretsAreBlottedOutFromTheBeginning(t *testing.T) {
+	who := someone.with(AuthPlain)
+	who.username, who.password = "somebody", "open,Sesame1"
+	blob := plainAnswer(who.username, who.password, 0)
+	for name, words := range map[string]string{
+		"the password": "550 " + who.password, "the blob": "550 " + blob, "a part": "550 what is " + blob[:12] + "...?",
+		"both": "550-" + blob[:20] + "\nS: 550 " + encode(who.password)[:9] + who.password, "username": "550 " + encode(who.username),
+	} {
+		b := newBench(t, options{who: who}, turnsOf("S: "+words+"\nC: QUIT\nS: 221 bye\n")...)
+		err := b.sendMail("x")
+		require.ErrorIs(t, err, GreetReplyError, name)
+		for _, seen := range []string{err.Error(), b.text()} {
+			assert.Contains(t, seen, blotted, name)
+			for _, secret := range []string{who.password, blob[:8], encode(who.password)[:8], encode(who.username)[:8]} {
+				assert.NotContains(t, seen, secret, name)
+			}
+		}
+	}
+	// What is put in its place is no secret, whatever the password is.
+	s := newSecrets("[redacted]", "[redacted]", 0)
+	assert.Equal(t, "a [redacted] b", s.blot("a [redacted] b"))
+	assert.Equal(t, "[redacted][redacted]", s.blot(encode("[redacted]")+encode("[redacted]")[:8]))
+}
+
 // A password over an open connection is a warning.
 func TestOpenPasswordWarns(t *testing.T) {
 	b, err := dialogue(t, options{who: someone.with(AuthPlain)}, toAuth+"C: AUTH PLAIN\nS: 334 \nC: AHVzZXIAc2VjcmV0\nS: 235 ok\n"+andEnd,

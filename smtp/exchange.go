@@ -100,7 +100,6 @@ func (s *session) promptByPosition(r reply) prompt {
 // sendAnswer answers the last 334, or cancels the exchange (RFC 4954 4).
 func (s *session) sendAnswer() error {
 	username, password := s.credentials()
-	s.secrets = newSecrets(username, password, s.config.as)
 	switch {
 	case s.cancel != "":
 		return s.command("*")

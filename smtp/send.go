@@ -69,6 +69,9 @@ func MailSendContext(ctx context.Context, client *Client, recipientAddress strin
 // send is the core of MailSend: one session.
 func (c *Client) send(ctx context.Context, m message) error {
 	s := &session{Client: c, ctx: ctx, t: c.t, mail: m, state: StateGreeting}
+	if username, password := c.credentials(); password != "" {
+		s.secrets = newSecrets(username, password, c.config.as)
+	}
 	c.reader.reset()
 	c.info.ReplyCode, c.info.MailStatus, c.info.Mute = 0, 0, false
 	c.info.AuthType, c.info.AuthState, c.info.Secured = c.authType, NotAuthenticated, false

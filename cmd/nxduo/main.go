@@ -21,6 +21,7 @@ a packet pool of fixed size, TCP, and an SMTP client.
     nxduo send --server mail.example.com --from a@b.example --to c@d.example < mail.txt
     nxduo up -- bash                  a shell beside a stack that answers ping, curl, nc
     nxduo stat                        sockets, pools and counters of a stack that is up
+    nxduo ping --alone -c 3           ping the host from a stack on a TUN device
     nxduo pool --payload 800 --memory 8000 --body 2000   what a mail takes of a packet pool
     nxduo study out --both --drop 5 --delay 40ms   a stream with losses: live, as a trace, as a report
     nxduo bench                       what it costs, compared with the kernel
@@ -32,6 +33,7 @@ type commands struct {
 	Send sendCommand `cmd:"" help:"Send one mail from standard input to a real server."`
 	Up   upCommand   `cmd:"" help:"Bring an instance up on a TUN device, with services to talk to, until it is interrupted."`
 	Stat statCommand `cmd:"" help:"Show the sockets, pools and counters of an instance that is up."`
+	Ping pingCommand `cmd:"" help:"Ping a host from a stack of its own."`
 	Pool poolCommand `cmd:"" help:"Tell what a mail takes of a packet pool, and draw one packet."`
 
 	Study  studyCommand  `cmd:"" help:"Run a workload with faults and small pools, watch it, and keep a trace, a capture and a report."`

@@ -30,12 +30,7 @@ type sendCommand struct {
 	Credentials string `placeholder:"FILE" group:"Authentication" help:"File with the user name on the first line and the password on the second. Without it they are taken from NXDUO_USER and NXDUO_PASSWORD."`
 	TLS         string `name:"tls" enum:"none,starttls,implicit" default:"none" group:"Authentication" help:"none, as NetX Duo; starttls: nothing is sent before STARTTLS; implicit: TLS from the first byte. SSL_CERT_FILE names the authorities to believe, if not the system's."`
 
-	Tun     string         `placeholder:"NAME" group:"Network" help:"TUN device. One that stands already is used; otherwise it is made, and gone afterwards. The kernel chooses the name if none is given."`
-	Netns   string         `placeholder:"NAME|PATH" group:"Network" help:"Network namespace to open the device in, as \"ip netns\" knows it, or a path such as /proc/1234/ns/net."`
-	Address []netip.Prefix `default:"10.77.0.2/24,fd77::2/64" group:"Network" help:"Address and prefix of the stack, one for each family."`
-	Gateway []netip.Addr   `placeholder:"ADDRESS" group:"Network" help:"Address of the host on the device, the stack's gateway, one for each family; the first other one of the prefix if it is not given."`
-	Family  string         `enum:"any,4,6" default:"any" group:"Network" help:"4 or 6: use only this family's addresses of the server. any: the first that it has."`
-	MTU     uint32         `name:"mtu" placeholder:"BYTES" group:"Network" help:"MTU of the device; 1500 for a new one."`
+	networkFlags
 
 	Pool           poolFlag      `default:"16x1536" placeholder:"NxBYTES" group:"Limits" help:"The client's packet pool: N packets of BYTES payload; ${default} if it is not given."`
 	IPPool         poolFlag      `name:"ip-pool" default:"64x1536" placeholder:"NxBYTES" group:"Limits" help:"The instance's packet pool, which holds all that comes in; ${default} if it is not given."`
@@ -85,7 +80,7 @@ func (c *sendCommand) Run(std streams) error {
 
 // send carries out the plan.
 func (c *sendCommand) send(p *plan, std streams, report *sendReport) (err error) {
-	device, err := p.device(c)
+	device, err := p.device(&c.networkFlags)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // device is the configuration of the TUN device. One that stands already is
 // given the gateway's address only if it has not got it: its user may not be
 // allowed to.
-func (p *plan) device(c *sendCommand) (tun.Config, error) {
+func (p *plan) device(c *networkFlags) (tun.Config, error) {
 	config := tun.Config{Name: c.Tun, Namespace: p.netns, MTU: c.MTU}
 	gateway := netip.PrefixFrom(p.gateway, p.address.Bits())
 	var addresses []netip.Prefix

@@ -2,17 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"gonetx/smtp"
 )
@@ -41,12 +36,9 @@ func (p *plan) where() string {
 }
 
 func (c *sendCommand) plan(std streams) (*plan, error) {
-	p := &plan{domain: c.Domain, netns: c.Netns}
+	p := &plan{domain: c.Domain, netns: c.namespace()}
 	if p.domain == "" {
 		_, p.domain, _ = strings.Cut(strings.TrimSuffix(c.From, ">"), "@")
-	}
-	if c.Netns != "" && !strings.Contains(c.Netns, "/") {
-		p.netns = filepath.Join("/run/netns", c.Netns)
 	}
 	if c.Port == 0 {
 		return nil, usage("--port 0 is no port")
@@ -57,10 +49,7 @@ func (c *sendCommand) plan(std streams) (*plan, error) {
 	if err := c.credentials(p); err != nil {
 		return nil, err
 	}
-	if err := c.resolve(p); err != nil {
-		return nil, err
-	}
-	if err := c.network(p); err != nil {
+	if err := c.way(p, "--server", c.Server, c.Port); err != nil {
 		return nil, err
 	}
 	if isTerminal(std.in) {
@@ -93,107 +82,6 @@ func (c *sendCommand) credentials(p *plan) error {
 		return usage("--auth %s needs a user name and a password: NXDUO_USER and NXDUO_PASSWORD, or --credentials", c.Auth)
 	}
 	return nil
-}
-
-// resolve finds the server's address: the first of a family that is wanted and
-// for which the stack has an address.
-func (c *sendCommand) resolve(p *plan) error {
-	addresses := []netip.Addr{}
-	if a, err := netip.ParseAddr(c.Server); err == nil {
-		addresses = append(addresses, a)
-	} else {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		p.name = c.Server
-		if addresses, err = net.DefaultResolver.LookupNetIP(ctx, "ip", c.Server); err != nil {
-			return &failure{code: exitNoConnection, what: "no connection", err: err}
-		}
-	}
-	var why error
-	for _, a := range addresses {
-		a = a.Unmap()
-		if err := c.reachable(a); err != nil {
-			why = errors.Join(why, err)
-			continue
-		}
-		p.at = netip.AddrPortFrom(a, c.Port)
-		return nil
-	}
-	return &failure{code: exitUsage, what: "--server " + c.Server, err: why}
-}
-
-// reachable says why the stack can not talk to an address.
-func (c *sendCommand) reachable(a netip.Addr) error {
-	switch {
-	case c.Family != "any" && (c.Family == "4") != a.Is4():
-		return fmt.Errorf("%s is not of --family %s", a, c.Family)
-	case a.IsLoopback():
-		return fmt.Errorf("%s is the stack itself, as seen from the stack; this machine is the gateway", a)
-	case a.IsUnspecified() || a.IsMulticast() || a.Zone() != "":
-		return fmt.Errorf("%s is not the address of a server", a)
-	}
-	if _, err := c.stackAddress(a); err != nil {
-		return err
-	}
-	return nil
-}
-
-// stackAddress is the stack's address of the same family as a.
-func (c *sendCommand) stackAddress(a netip.Addr) (netip.Prefix, error) {
-	for _, p := range c.Address {
-		if p.Addr().Is4() == a.Is4() {
-			if p.Addr() == a {
-				return p, fmt.Errorf("%s is the stack's own address", a)
-			}
-			return p, nil
-		}
-	}
-	return netip.Prefix{}, fmt.Errorf("no --address of the family of %s", a)
-}
-
-// network chooses the stack's address and its gateway.
-func (c *sendCommand) network(p *plan) error {
-	seen := map[bool]bool{}
-	for _, a := range c.Address {
-		if !usable(a) {
-			return usage("--address %s: no host can have it", a)
-		}
-		if seen[a.Addr().Is4()] {
-			return usage("--address %s: the family has one already", a)
-		}
-		seen[a.Addr().Is4()] = true
-	}
-	p.address, _ = c.stackAddress(p.at.Addr())
-	p.gateway = firstOther(p.address)
-	for _, g := range c.Gateway {
-		if g.Is4() == p.address.Addr().Is4() {
-			p.gateway = g
-		}
-	}
-	if p.gateway == p.address.Addr() || !usable(netip.PrefixFrom(p.gateway, p.address.Bits())) || !p.address.Contains(p.gateway) {
-		return usage("--gateway %s: not another host of %s", p.gateway, p.address.Masked())
-	}
-	return nil
-}
-
-// usable tells whether a host can have the address: not that of the network,
-// and not the broadcast address.
-func usable(p netip.Prefix) bool {
-	a := p.Addr()
-	if a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || a.Is4In6() || a == p.Masked().Addr() {
-		return false
-	}
-	return !a.Is4() || p.Contains(a.Next())
-}
-
-// firstOther is the first address of the prefix that a host can have and that
-// is not p's own.
-func firstOther(p netip.Prefix) netip.Addr {
-	first := p.Masked().Addr().Next()
-	if first == p.Addr() {
-		return first.Next()
-	}
-	return first
 }
 
 // poolFlag is the size of a pool, written 9x800.

@@ -221,10 +221,10 @@ func TestKernelClosesItsWindow(t *testing.T) {
 // made the buffer smaller: it throws away what it was sent, and what it offers
 // later is less than a segment that is on its way again.
 func TestKernelShrinksItsWindow(t *testing.T) {
-	roles(t, func(t *testing.T, f family, server bool) {
+	families(t, func(t *testing.T, f family) {
 		rec := new(nxtest.Recorder)
 		w := newWorld(t, rec)
-		c := w.join(t, f, server, 1460, nil)
+		c := w.join(t, f, false, 1460, nil)
 		require.NoError(t, c.kernel.SetReadBuffer(1))
 		out := newStream(8, 12_000)
 		sent := running(t, func() error { return w.sendAll(c.socket, out, 1000) })

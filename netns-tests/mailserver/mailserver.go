@@ -34,6 +34,10 @@ type Config struct {
 	// Refuse, when not nil, may refuse a recipient: it answers the error, best
 	// an *smtp.SMTPError of go-smtp.
 	Refuse func(recipient string) error
+
+	// Taken, when not nil, is called with each message that the server has
+	// taken, in the goroutine of its connection, before the client is told.
+	Taken func(Mail)
 }
 
 // Mail is a message that the server has taken.
@@ -134,6 +138,9 @@ func (c *session) Data(r io.Reader) error {
 	m := c.mail
 	m.Data = data
 	c.server.store(m)
+	if taken := c.server.config.Taken; taken != nil {
+		taken(m)
+	}
 	return nil
 }
 

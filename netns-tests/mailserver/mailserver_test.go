@@ -41,7 +41,8 @@ func send(t *testing.T, c *smtp.Client, to, data string) error {
 }
 
 func TestMessageIsKeptByteForByte(t *testing.T) {
-	s, c := dial(t, Config{})
+	told := make(chan Mail, 2)
+	s, c := dial(t, Config{Taken: func(m Mail) { told <- m }})
 	const data = "Subject: x\r\n\r\n.\r\n..two\r\n\r\n \xff\x00 end\r\n"
 	require.NoError(t, send(t, c, "your@yourcompany.com", data))
 	require.NoError(t, send(t, c, "other@yourcompany.com", "\r\nsecond\r\n"))
@@ -51,6 +52,9 @@ func TestMessageIsKeptByteForByte(t *testing.T) {
 	require.Len(t, mails, 2)
 	assert.Equal(t, Mail{From: "my@mycompany.com", To: "your@yourcompany.com", Data: []byte(data)}, mails[0])
 	assert.Equal(t, "\r\nsecond\r\n", string(mails[1].Data))
+	for _, m := range mails {
+		assert.Equal(t, m, <-told)
+	}
 }
 
 func TestAuthentication(t *testing.T) {
