@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"gonetx/cmd/nxduo/internal/trace"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -53,6 +55,43 @@ func visited(t *testing.T, program, page string) string {
 	return out.String()
 }
 
+// transfer is a stream over both families, of which the fifth segment is lost.
+func transfer() *trace.Trace {
+	t := &trace.Trace{}
+	for i, family := range []string{"IPv4", "IPv6"} {
+		s := newScript()
+		s.Header.Families[0].Family = family
+		s.Events = nil
+		n := i + 1
+		s.at(0, trace.ConnectionStarted, &trace.Connection{Connection: n, Local: "local", Remote: "remote", Role: "client"})
+		rtt, ssthresh := 10.0, int64(7300)
+		s.sent(0, 0, 0, flagged("S"))
+		s.got(10, 0, 0, flagged("SA"))
+		s.answer(10.1, 1)
+		for k := range 10 {
+			at, seq := 11+float64(20*k), int64(1+1460*k)
+			s.at(at, trace.PoolOccupancy, &trace.Occupancy{Pool: "send pool", Free: 7 - k%5, Lowest: 7 - k%5, Holders: []trace.Holder{{Kind: "transmit queue", Packets: 1 + k%5}}})
+			s.sent(at, seq, 1460)
+			if k == 4 {
+				s.at(at, trace.PacketDropped, &trace.Dropped{Where: "fault", Direction: "sent", Reason: "fault: by chance", Segment: &trace.SegmentName{Connection: n, Flags: "PA", Seq: seq, Length: 1460}})
+				s.sent(at+15, seq, 1460, again(trace.CauseTailProbe, 15), func(d *trace.Segment) { d.Earlier = "fault: by chance" })
+			}
+			s.ack(at+18+float64(i), seq+1460)
+			s.at(at+18+float64(i), trace.CongestionState, &trace.Congestion{Connection: n, Window: 10, WindowBytes: int64(14600 + 100*k), Threshold: &ssthresh, SRTT: &rtt, RTTVar: &rtt, RTO: 200, State: "open"})
+		}
+		s.at(220, trace.PoolEmpty, &trace.Empty{Pool: "send pool", Waited: 4, Served: true})
+		for j := range s.Events {
+			s.Events[j].Family = family
+			if d, ok := s.Events[j].Data.(*trace.Segment); ok {
+				d.Connection = n
+			}
+		}
+		t.Header.Families = append(t.Header.Families, s.Header.Families...)
+		t.Events = append(t.Events, s.Events...)
+	}
+	return t
+}
+
 // The page works in a browser: it draws, tells what is under the mouse, zooms
 // all graphs together with mouse, wheel and keys, fills its tables, and changes
 // its colours. testdata/drive.js does it.
@@ -63,7 +102,7 @@ func TestPageInBrowser(t *testing.T) {
 	program := browser(t)
 	drive, err := os.ReadFile(filepath.Join("testdata", "drive.js"))
 	require.NoError(t, err)
-	page := written(t, sample(t, "out"), Options{Command: "nxduo study out"})
+	page := written(t, transfer(), Options{Command: "nxduo study out"})
 	dom := visited(t, program, strings.Replace(page, "</body>", "<script>"+string(drive)+"</script></body>", 1))
 	found := regexp.MustCompile(`(?s)<pre id="seen">(.*?)</pre>`).FindStringSubmatch(dom)
 	require.NotNil(t, found, "the page or its test stopped:\n%.2000s", dom)
@@ -79,13 +118,13 @@ func TestPageInBrowser(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(html.UnescapeString(found[1])), &seen))
 	assert.Empty(t, seen.Errors)
-	assert.Equal(t, 10, seen.Canvases, "five graphs of two families")
+	assert.Equal(t, 8, seen.Canvases, "four graphs of two families")
 	assert.True(t, seen.Drawn)
 	assert.True(t, seen.Scales, "both families have the same scales")
 	hover := plainSpaces(seen.Hover)
-	assert.Contains(t, hover, "Sent at 93.097 ms: PSH ACK")
-	assert.Contains(t, hover, "seq 10 221 to 11 681, 1 460 bytes")
-	assert.Contains(t, hover, "sent again (fast) after 47.5 ms")
+	assert.Contains(t, hover, "Sent at 106.000 ms: PSH ACK")
+	assert.Contains(t, hover, "seq 5 841 to 7 301, 1 460 bytes")
+	assert.Contains(t, hover, "sent again (tail probe) after 15.0 ms; before: fault: by chance")
 	assert.Contains(t, plainSpaces(strings.Join(seen.Values, "|")), "in flight", "the other graphs tell what they have at this time")
 	assert.NotEqual(t, seen.Whole, seen.Dragged)
 	assert.True(t, seen.Together)
@@ -96,7 +135,7 @@ func TestPageInBrowser(t *testing.T) {
 	assert.Contains(t, seen.First, "SYN")
 	assert.NotEqual(t, seen.First, seen.Second)
 	assert.Equal(t, seen.First, seen.Back)
-	require.Len(t, seen.Tables, 10)
+	require.Len(t, seen.Tables, 8)
 	for _, table := range seen.Tables {
 		assert.NotZero(t, table[1], table[0])
 	}
