@@ -39,6 +39,7 @@ type commands struct {
 	Study  studyCommand  `cmd:"" help:"Run a workload with faults and small pools, watch it, and keep a trace, a capture and a report."`
 	Report reportCommand `cmd:"" help:"Make the report of a saved trace."`
 	View   viewCommand   `cmd:"" help:"Show a saved trace on the terminal."`
+	Diff   diffCommand   `cmd:"" help:"Tell what differs between two studies."`
 	Trace  traceCommand  `cmd:"" help:"Check the trace of a study, or print its schema."`
 
 	Bench bench.Command `cmd:"" help:"Measure the stack, in turns with the kernel and with the naive design."`
