@@ -40,6 +40,7 @@ type commands struct {
 	Report reportCommand `cmd:"" help:"Make the report of a saved trace."`
 	View   viewCommand   `cmd:"" help:"Show a saved trace on the terminal."`
 	Diff   diffCommand   `cmd:"" help:"Tell what differs between two studies."`
+	Sweep  sweepCommand  `cmd:"" help:"Run a workload over losses and pool sizes, and find the smallest pool that is enough."`
 	Trace  traceCommand  `cmd:"" help:"Check the trace of a study, or print its schema."`
 
 	Bench bench.Command `cmd:"" help:"Measure the stack, in turns with the kernel and with the naive design."`

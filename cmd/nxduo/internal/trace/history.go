@@ -257,8 +257,8 @@ func (c *conn) why(e *nx.SegmentEvent, at time.Duration, earlier span) Cause {
 		return CauseTimeout
 	case before(from, c.sackTop), c.dup >= 3 && from == c.una:
 		return CauseFast
-	case c.state.State == "recovery":
-		return CauseFast
+	case c.state.State == "recovery", at-c.heard <= aMoment:
+		return CauseFast // what was sent later is acknowledged (RFC 8985 section 6.2)
 	}
 	return CauseUnknown
 }
