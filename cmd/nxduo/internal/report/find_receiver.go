@@ -95,6 +95,7 @@ type peerAcknowledging struct {
 	data    int
 	acks    int
 	singles []single
+	lost    float64 // when the link last lost something: no delay tells anything then
 }
 
 type flight struct {
@@ -111,6 +112,9 @@ type sentAt struct {
 type single struct{ at, took float64 }
 
 func (r *peerAcknowledging) see(e *trace.Event) {
+	if _, ok := e.Data.(*trace.Dropped); ok {
+		r.lost = e.Time
+	}
 	s, sent := segment(e)
 	if s == nil {
 		return
@@ -138,7 +142,7 @@ func (r *peerAcknowledging) see(e *trace.Event) {
 		if n > 0 {
 			r.acks++
 		}
-		if n == 1 && len(c.sent) == 1 && !c.again {
+		if n == 1 && len(c.sent) == 1 && !c.again && (r.lost == 0 || r.lost < c.sent[0].at) {
 			r.singles = append(r.singles, single{c.sent[0].at, e.Time - c.sent[0].at})
 		}
 		if c.sent = c.sent[n:]; len(c.sent) == 0 {

@@ -285,7 +285,10 @@ func (r *dialogue) tell(found func(Finding)) {
 }
 
 // run is what the workload and the recorder themselves have to say.
-type run struct{ all []Finding }
+type run struct {
+	all      []Finding
+	warnings map[string]int // how often each came
+}
 
 func (r *run) see(e *trace.Event) {
 	switch d := e.Data.(type) {
@@ -294,7 +297,13 @@ func (r *run) see(e *trace.Event) {
 			r.all = append(r.all, Finding{Level: Problem, At: e.Time, Text: fmt.Sprintf("The workload failed at %s: %s.", duration(e.Time), d.Text)})
 		}
 	case *trace.Warning:
-		r.all = append(r.all, Finding{Level: Notice, At: e.Time, Text: fmt.Sprintf("Warning of %s: %s.", d.Where, strings.TrimSuffix(d.Text, "."))})
+		text := fmt.Sprintf("Warning of %s: %s", d.Where, strings.TrimSuffix(d.Text, "."))
+		if r.warnings == nil {
+			r.warnings = make(map[string]int)
+		}
+		if r.warnings[text]++; r.warnings[text] == 1 {
+			r.all = append(r.all, Finding{Level: Notice, At: e.Time, Text: text})
+		}
 	case *trace.Lost:
 		r.all = append(r.all, Finding{Level: Problem, At: e.Time,
 			Text: fmt.Sprintf("The trace is not complete: %s are missing at %s, because more came than could be written. Numbers are too low.", count(d.Events, "event"), duration(e.Time))})
@@ -303,6 +312,12 @@ func (r *run) see(e *trace.Event) {
 
 func (r *run) tell(found func(Finding)) {
 	for _, f := range r.all {
+		if n := r.warnings[f.Text]; n > 1 {
+			f.Text += fmt.Sprintf(" (%s)", times(n))
+		}
+		if !strings.HasSuffix(f.Text, ".") {
+			f.Text += "."
+		}
 		found(f)
 	}
 }

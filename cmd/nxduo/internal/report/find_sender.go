@@ -16,6 +16,8 @@ type handshake struct {
 	first  float64
 	waited float64
 	peer   int
+	peerAt float64
+	answer bool // of the peer's, a SYN-ACK
 }
 
 func (r *handshake) see(e *trace.Event) {
@@ -24,7 +26,9 @@ func (r *handshake) see(e *trace.Event) {
 		return
 	}
 	if !sent {
-		r.peer++
+		if r.peer++; r.peer == 1 {
+			r.peerAt, r.answer = e.Time, has(s, "A")
+		}
 		return
 	}
 	if r.again++; r.again == 1 {
@@ -42,15 +46,22 @@ func (r *handshake) tell(found func(Finding)) {
 			Reference: "RFC 6298 section 2.1 and 5.7: the first timeout is 1 s, and it doubles"})
 	}
 	if r.peer > 0 {
-		found(Finding{Level: Notice, At: -1,
-			Text:      fmt.Sprintf("The peer sent its SYN again, %s.", times(r.peer)),
-			Reference: "RFC 9293 section 3.8.1"})
+		what := "SYN"
+		if r.answer {
+			what = "SYN-ACK"
+		}
+		found(Finding{Level: Notice, At: r.peerAt,
+			Text:      fmt.Sprintf("The peer sent its %s again, %s, first at %s.", what, times(r.peer), duration(r.peerAt)),
+			Reference: "RFC 6298 section 2.1 and 5.7"})
 	}
 }
 
 func times(n int) string {
-	if n == 1 {
+	switch n {
+	case 1:
 		return "once"
+	case 2:
+		return "twice"
 	}
 	return group(n) + " times"
 }

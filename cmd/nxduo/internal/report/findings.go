@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -64,11 +65,20 @@ func Findings(t *trace.Trace) []Finding {
 			})
 		}
 		slices.SortStableFunc(found, func(a, b Finding) int {
-			return cmp.Or(cmp.Compare(rank(a.Level), rank(b.Level)), cmp.Compare(a.At, b.At))
+			return cmp.Or(cmp.Compare(rank(a.Level), rank(b.Level)), cmp.Compare(a.when(), b.when()))
 		})
 		all = append(all, found...)
 	}
 	return all
+}
+
+// when is the place of a finding in the order of time; what is of the whole run
+// comes last.
+func (f *Finding) when() float64 {
+	if f.At < 0 {
+		return math.Inf(1)
+	}
+	return f.At
 }
 
 func rank(l Level) int { return slices.Index([]Level{Problem, Notice, Fine}, l) }
@@ -91,6 +101,8 @@ func plain(s *trace.Segment) bool { return s.Length == 0 && s.Flags == "A" }
 // unit.
 func duration(ms float64) string {
 	switch {
+	case ms == 0:
+		return "0\u00a0ms"
 	case ms >= 10_000:
 		return fmt.Sprintf("%.1f\u00a0s", ms/1000)
 	case ms >= 1000:

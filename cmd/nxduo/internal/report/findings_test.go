@@ -157,6 +157,11 @@ func TestHandshakeAgain(t *testing.T) {
 	assert.Contains(t, f.Reference, "RFC 6298 section 2.1")
 	said(t, all, "backed off: the same bytes were sent again after 1.00 s, 2.00 s.")
 	silent(t, all, "First retransmission")
+
+	peer := newScript()
+	peer.got(5, 0, 0, flagged("SA"))
+	peer.got(1005, 0, 0, flagged("SA"), again(trace.CauseHandshake, 1000))
+	said(t, Findings(&peer.Trace), "The peer sent its SYN-ACK again, once, first at 1.00 s.")
 }
 
 func TestDuplicateAcknowledgements(t *testing.T) {
@@ -199,7 +204,7 @@ func TestCongestion(t *testing.T) {
 func TestDelayedACKHere(t *testing.T) {
 	for waits, words := range map[float64]string{
 		0.05: "No delayed ACK here: 4 data segments of the peer's got 4 acknowledgements, 50 µs after they came in the middle, 50 µs at most.",
-		200:  "Delayed ACK here: 4 data segments of the peer's got 4 acknowledgements; 4 waited for 20.0 ms or more, the longest 200 ms from 0 µs on.",
+		200:  "Delayed ACK here: 4 data segments of the peer's got 4 acknowledgements; 4 waited for 20.0 ms or more, the longest 200 ms from 0 ms on.",
 	} {
 		s := newScript()
 		for i := range 4 {
@@ -217,6 +222,16 @@ func TestDelayedACKOfThePeer(t *testing.T) {
 		s.sent(float64(100*i), int64(1+100*i), 100)
 		s.ack(float64(100*i)+took, int64(101+100*i))
 	}
+	lossy := newScript()
+	for i, took := range []float64{10, 11, 50, 12} {
+		lossy.sent(float64(100*i), int64(1+100*i), 100)
+		if i == 2 {
+			lossy.at(205, trace.PacketDropped, &trace.Dropped{Where: "fault", Direction: "received", Reason: "fault: by chance"})
+		}
+		lossy.ack(float64(100*i)+took, int64(101+100*i))
+	}
+	silent(t, Findings(&lossy.Trace), "Delayed ACK of the peer") // the first acknowledgement was lost
+
 	f := said(t, Findings(&s.Trace), "Delayed ACK of the peer, it seems: 1 of 4 segments on their own was acknowledged 20.0 ms later than the fastest or more, the slowest 50.0 ms after it was sent at 200 ms.")
 	assert.Equal(t, 250.0, f.Until)
 }
@@ -282,6 +297,7 @@ func TestLossesCallsAndEnds(t *testing.T) {
 	s.at(8, trace.WorkloadEnd, &trace.Mark{Text: "it broke", Failed: true})
 	s.at(9, trace.TraceLost, &trace.Lost{Events: 12})
 	s.at(9, trace.StackWarning, &trace.Warning{Where: "smtp", Text: "a word."})
+	s.at(10, trace.StackWarning, &trace.Warning{Where: "smtp", Text: "a word."})
 	all := Findings(&s.Trace)
 	for words, level := range map[string]Level{
 		"2 datagrams were dropped on the way out, the first at 1.0 ms: fault: by chance.":                 Notice,
@@ -292,7 +308,7 @@ func TestLossesCallsAndEnds(t *testing.T) {
 		"The peer sent 1 reset, the first at 7.0 ms.":                                                     Notice,
 		"The workload failed at 8.0 ms: it broke.":                                                        Problem,
 		"12 events are missing at 9.0 ms":                                                                 Problem,
-		"Warning of smtp: a word.":                                                                        Notice,
+		"Warning of smtp: a word (twice).":                                                                Notice,
 	} {
 		assert.Equal(t, level, said(t, all, words).Level, words)
 	}
@@ -325,7 +341,7 @@ func TestNumbersInWords(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1\u202f000", -1234567: "-1\u202f234\u202f567"} {
 		assert.Equal(t, want, group(n))
 	}
-	for ms, want := range map[float64]string{0: "0 µs", 0.25: "250 µs", 1: "1.0 ms", 99.94: "99.9 ms", 150.4: "150 ms", 1500: "1.50 s", 65000: "65.0 s"} {
+	for ms, want := range map[float64]string{0: "0 ms", 0.25: "250 µs", 1: "1.0 ms", 99.94: "99.9 ms", 150.4: "150 ms", 1500: "1.50 s", 65000: "65.0 s"} {
 		assert.Equal(t, want, plainSpaces(duration(ms)))
 	}
 	assert.Equal(t, "0.5 %", plainSpaces(percent(1, 200)))

@@ -48,7 +48,7 @@ func Write(to io.Writer, t *trace.Trace, o Options) error {
 	return page.Execute(to, content{
 		Header: t.Header, Started: t.Header.Started.Format("2 January 2006, 15:04:05 MST"),
 		Command: o.Command, CutOff: o.CutOff, Interrupted: t.End.Interrupted, Why: sentence(t.End.Why),
-		Summary: summary(t), Findings: columns(t, d.Findings),
+		Summary: summary(t), Comparison: comparison(t), Findings: columns(t, d.Findings),
 		Style: template.CSS(style), Script: template.JS(script.String()), Data: d,
 	})
 }
@@ -63,6 +63,7 @@ type content struct {
 	Interrupted bool
 	Why         string
 	Summary     []row
+	Comparison  string
 	Findings    []column
 	Style       template.CSS
 	Script      template.JS

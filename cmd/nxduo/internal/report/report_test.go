@@ -170,6 +170,15 @@ func TestBanners(t *testing.T) {
 	assert.Contains(t, page, "<b>The trace is cut off.</b> line 7.")
 }
 
+func TestComparison(t *testing.T) {
+	of := transfer()
+	assert.Equal(t, "Both families took the same time, within a tenth. Segments lost: IPv4 1, IPv6 1; sent again by either side: IPv4 1, IPv6 1.", comparison(of))
+	of.Events = append(of.Events, trace.Event{Time: 440, Family: "IPv6", Name: trace.WorkloadEnd, Data: &trace.Mark{Text: "done"}})
+	assert.Contains(t, comparison(of), "IPv6 took 2.0 times as long as IPv4. ")
+	of.Header.Families = of.Header.Families[:1]
+	assert.Empty(t, comparison(of))
+}
+
 // A trace in which nothing happened is a page all the same.
 func TestEmptyTrace(t *testing.T) {
 	of := &trace.Trace{Header: trace.Header{Title: "nothing"}}

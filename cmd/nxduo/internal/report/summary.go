@@ -72,6 +72,42 @@ func summary(t *trace.Trace) []row {
 	return rows
 }
 
+// comparison says how a second family did against the first; nothing of one
+// alone.
+func comparison(t *trace.Trace) string {
+	if len(t.Header.Families) != 2 {
+		return ""
+	}
+	var totals [2]trace.Totals
+	var took [2]float64
+	for i := range t.Events {
+		e := &t.Events[i]
+		for n, f := range t.Header.Families {
+			if e.Family == f.Family {
+				totals[n].Add(e)
+				took[n] = max(took[n], e.Time)
+			}
+		}
+	}
+	if took[0] == 0 || took[1] == 0 {
+		return ""
+	}
+	slow, fast := 1, 0
+	if took[0] > took[1] {
+		slow, fast = 0, 1
+	}
+	families := t.Header.Families
+	text := "Both families took the same time, within a tenth"
+	if ratio := took[slow] / took[fast]; ratio >= 1.1 {
+		text = fmt.Sprintf("%s took %.1f times as long as %s", families[slow].Family, ratio, families[fast].Family)
+	}
+	lost := func(n int) int { return totals[n].Sent.Dropped + totals[n].Received.Dropped }
+	again := func(n int) int { return totals[n].Sent.Again + totals[n].Received.Again }
+	return fmt.Sprintf("%s. Segments lost: %s %s, %s %s; sent again by either side: %s %s, %s %s.", text,
+		families[0].Family, group(lost(0)), families[1].Family, group(lost(1)),
+		families[0].Family, group(again(0)), families[1].Family, group(again(1)))
+}
+
 func linkWords(l *trace.Link) string {
 	s := fmt.Sprintf("%s (%s), MTU %d", l.Device, l.Kind, l.MTU)
 	if l.Offload {

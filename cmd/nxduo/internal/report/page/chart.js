@@ -33,6 +33,7 @@ function visible(times, from, to) {
 function group(n) { return Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, '\u202f'); }
 
 function span(ms) {
+	if (ms === 0) return '0 ms';
 	if (ms >= 10000) return (ms / 1000).toFixed(1) + ' s';
 	if (ms >= 1000) return (ms / 1000).toFixed(2) + ' s';
 	if (ms >= 100) return ms.toFixed(0) + ' ms';

@@ -9,6 +9,10 @@ const flags = f => [...f].map(letter => flagNames[letter]).join(' ') || 'no flag
 // connectionOf is the selected connection: the nth of each family.
 const connectionOf = family => family.connections[selected.connection];
 
+// endOf is when a connection has had its last segment: nothing of it is drawn
+// behind that.
+const endOf = connection => connection.segments.t.at(-1) ?? 0;
+
 // within answers the items [time, ...] of a sorted list in a range.
 function within(list, from, to) {
 	const place = t => {
@@ -80,8 +84,8 @@ const sequence = {
 		const c = connectionOf(family);
 		if (!c) return;
 		const q = sequenceOf(c), from = chart.time(chart.left - 20), to = chart.view.to, all = list => within(list, from, to);
-		chart.steps(q.edgeT, q.edge, { color: theme.orange, dash: [6, 4], width: 1.3, until: family.end });
-		chart.steps(q.ackT, q.ack, { color: theme.green, width: 1.6, until: family.end });
+		chart.steps(q.edgeT, q.edge, { color: theme.orange, dash: [6, 4], width: 1.3, until: endOf(c) });
+		chart.steps(q.ackT, q.ack, { color: theme.green, width: 1.6, until: endOf(c) });
 		chart.bars(all(q.sacks), { color: theme.purple, width: 1.6 });
 		chart.bars(all(q.data), { color: theme.blue, width: 2 });
 		chart.bars(all(q.again), { color: theme.red, width: 2.4 });
@@ -200,12 +204,12 @@ const window_ = {
 	},
 
 	draw(chart, ctx, family) {
-		const w = connectionOf(family)?.window;
+		const c = connectionOf(family), w = c?.window;
 		if (!w) return;
-		const flight = flightOf(connectionOf(family));
-		chart.area(flight.t, flight.v, { fill: hatch(ctx, theme.green, 'rising'), color: theme.green, until: family.end });
-		chart.steps(w.t, w.h, { color: theme.orange, dash: [6, 4], until: family.end });
-		chart.steps(w.t, w.c, { color: theme.blue, width: 2, until: family.end });
+		const until = endOf(c), flight = flightOf(c);
+		chart.area(flight.t, flight.v, { fill: hatch(ctx, theme.green, 'rising'), color: theme.green, until });
+		chart.steps(w.t, w.h, { color: theme.orange, dash: [6, 4], until });
+		chart.steps(w.t, w.c, { color: theme.blue, width: 2, until });
 	},
 
 	hit(family, chart, x) {
@@ -249,21 +253,21 @@ const roundTrip = {
 	},
 
 	draw(chart, ctx, family) {
-		const w = connectionOf(family)?.window;
+		const c = connectionOf(family), w = c?.window;
 		if (!w) return;
-		const [a, b] = visible(w.t, chart.view.from, chart.view.to);
+		const until = endOf(c), [a, b] = visible(w.t, chart.view.from, chart.view.to);
 		ctx.fillStyle = hatch(ctx, theme.blue, 'dotted');
 		let column = -1e9;
 		for (let i = a; i < b; i++) {
 			if (w.r[i] === null) continue;
-			const x0 = chart.x(w.t[i]), x1 = chart.x(Math.min(w.t[i + 1] ?? family.end, chart.view.to));
+			const x0 = chart.x(w.t[i]), x1 = chart.x(Math.min(w.t[i + 1] ?? until, chart.view.to));
 			if (x1 < column + 0.5) continue;
 			column = x1;
 			const v = w.v[i] ?? 0, y0 = chart.y(w.r[i] + v), y1 = chart.y(Math.max(w.r[i] - v, chart.scale[0]));
 			ctx.fillRect(x0, y0, Math.max(x1 - x0, 0.5), y1 - y0);
 		}
-		chart.steps(w.t, w.o, { color: theme.red, dash: [6, 4], until: family.end });
-		chart.steps(w.t, w.r, { color: theme.blue, width: 2, until: family.end });
+		chart.steps(w.t, w.o, { color: theme.red, dash: [6, 4], until });
+		chart.steps(w.t, w.r, { color: theme.blue, width: 2, until });
 	},
 
 	hit(family, chart, x) {

@@ -217,7 +217,7 @@ function middleOf(chart, i) {
 function bar() {
 	const b = document.getElementById('bar'), button = (text, label, action) => element('button', { type: 'button', title: label, 'aria-label': label, onclick: action }, text);
 	const most = Math.max(...families.map(f => f.connections.length));
-	const connections = element('select', { onchange: e => choose(+e.target.value, null) });
+	const connections = element('select', { onchange: e => { choose(+e.target.value, null); around(+e.target.value); } });
 	for (let i = 0; i < most; i++) {
 		const c = families.map(f => f.connections[i]).find(c => c);
 		connections.append(element('option', { value: i }, `${i + 1}: ${c.local} – ${c.remote}`));
@@ -255,6 +255,14 @@ function choose(n, direction) {
 	bar.connections.value = n;
 	bar.directions.value = direction;
 	refresh();
+}
+
+// around shows the time of the nth connection of all families.
+function around(n) {
+	const all = families.map(f => f.connections[n]).filter(c => c && c.segments.t.length);
+	if (!all.length) return;
+	const from = Math.min(...all.map(c => c.segments.t[0])), to = Math.max(...all.map(endOf)), air = (to - from) * 0.03;
+	show(from - air, to + air);
 }
 
 // busiest is the connection with most segments.
