@@ -29,6 +29,7 @@ type upReport struct {
 func newUpReport(source stat.Source, hosts []netip.Prefix, socket string) *upReport {
 	shot := stat.Take(source)
 	i := &shot.Instance
+	slices.SortFunc(hosts, func(a, b netip.Prefix) int { return a.Addr().BitLen() - b.Addr().BitLen() }) // as the stack's are
 	return &upReport{
 		Name: source.Name, Process: os.Getpid(), Device: i.Device, MTU: i.MTU, Offload: i.Offload, Why: i.Why,
 		Stack: i.Addresses, Host: hosts, Services: inetd.Services, Socket: socket,

@@ -210,7 +210,7 @@ func TestStatChoosesByName(t *testing.T) {
 	assert.Equal(t, "[]\n", ask("--list", "--json").out)
 
 	a, b := up(t, local(t), env), up(t, local(t), env)
-	c := up(t, local(t), env, "--name", "lab", "--address", "192.0.2.9/30")
+	c := up(t, local(t), env, "--name", "lab", "--address", "fd00::9/126,192.0.2.9/30")
 	assert.Equal(t, []string{"tun0", "tun0-2", "lab"}, []string{a.Name, b.Name, c.Name})
 	assert.Equal(t, "lab\ntun0\ntun0-2\n", ask("--list").out)
 	got = ask()
@@ -218,6 +218,7 @@ func TestStatChoosesByName(t *testing.T) {
 	assert.Contains(t, got.err, "several instances run, name one: lab, tun0, tun0-2")
 	assert.Contains(t, ask("lab").out, "192.0.2.9/30")
 	assert.Equal(t, netip.MustParsePrefix("192.0.2.10/30"), c.Host[0])
+	assert.Equal(t, netip.MustParsePrefix("fd00::a/126"), c.Host[1], "each family has its host")
 	for name, says := range map[string]string{"nobody": "no such instance runs", "../x": "a name has letters"} {
 		got = ask(name)
 		assert.NotZero(t, got.code)

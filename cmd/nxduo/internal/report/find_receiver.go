@@ -306,11 +306,11 @@ func (r *order) tell(found func(Finding)) {
 func receivedWords(c trace.Cause) string {
 	switch c {
 	case trace.CauseLost:
-		return "that were lost on their way"
+		return "lost on the way"
 	case trace.CauseDuplicate:
 		return "doubled by the link"
 	case trace.CauseUnneeded:
-		return "that had arrived already"
+		return "in vain"
 	}
 	return string(c)
 }

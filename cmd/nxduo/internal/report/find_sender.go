@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"strings"
 
 	"gonetx/cmd/nxduo/internal/trace"
 )
@@ -87,6 +86,14 @@ var causeWords = map[trace.Cause]string{
 	trace.CauseUnknown:      "for a reason that the trace does not show",
 }
 
+// causeOf says why n segments were sent again.
+func causeOf(c trace.Cause, n int) string {
+	if c == trace.CauseTailProbe && n == 1 {
+		return "as a tail loss probe"
+	}
+	return causeWords[c]
+}
+
 // retransmissions counts what was sent again, by cause, and tells the first.
 type retransmissions struct {
 	first    *trace.Segment
@@ -133,7 +140,7 @@ func (r *retransmissions) tell(found func(Finding)) {
 	} else {
 		text += "a FIN"
 	}
-	text += ", " + strings.Replace(causeWords[s.Cause], "as tail loss probes", "as a tail loss probe", 1)
+	text += ", " + causeOf(s.Cause, 1)
 	if s.Waited != nil {
 		text += fmt.Sprintf(", %s after the time before", duration(*s.Waited))
 	}
@@ -147,7 +154,7 @@ func (r *retransmissions) tell(found func(Finding)) {
 			continue // it is the only one, and told
 		}
 		found(Finding{Level: Notice, At: r.begin[cause],
-			Text:      fmt.Sprintf("%s sent again %s, the first at %s.", count(n, "segment"), causeWords[cause], duration(r.begin[cause])),
+			Text:      fmt.Sprintf("%s sent again %s, the first at %s.", count(n, "segment"), causeOf(cause, n), duration(r.begin[cause])),
 			Reference: references[cause]})
 	}
 }
@@ -298,7 +305,7 @@ func (r *pauses) see(e *trace.Event) {
 		ended := "something came in"
 		switch {
 		case sent && s.Again:
-			ended = "a retransmission " + causeWords[s.Cause]
+			ended = fmt.Sprintf("a retransmission (%s)", s.Cause)
 			if s.Cause == trace.CauseHandshake {
 				ended = "a repeated SYN"
 			}

@@ -118,7 +118,7 @@ func TestFirstRetransmission(t *testing.T) {
 	f := said(t, all, "First retransmission at 48.5 ms: 1 460 bytes from number 1, by fast retransmit, 48.5 ms after the time before (fault: by chance). In all 2 segments, 50 % of the data sent.")
 	assert.Equal(t, 48.5, f.At)
 	assert.Contains(t, f.Reference, "RFC 5681 section 3.2")
-	f = said(t, all, "1 segment sent again as tail loss probes, the first at 900 ms.")
+	f = said(t, all, "1 segment sent again as a tail loss probe, the first at 900 ms.")
 	assert.Contains(t, f.Reference, "RFC 8985 section 7")
 	said(t, all, "1 segment sent again by fast retransmit")
 }
@@ -138,7 +138,7 @@ func TestBackoff(t *testing.T) {
 	assert.Equal(t, 200.0, f.At)
 	assert.Equal(t, 1400.0, f.Until)
 	assert.Contains(t, f.Reference, "RFC 6298 section 5.5")
-	f = said(t, all, "Nothing moved for 800 ms from 600 ms on, with 1 000 bytes not acknowledged; a retransmission after the retransmission timer ended it.")
+	f = said(t, all, "Nothing moved for 800 ms from 600 ms on, with 1 000 bytes not acknowledged; a retransmission (timeout) ended it.")
 	assert.Equal(t, 1400.0, f.Until)
 
 	once := newScript()
@@ -262,7 +262,7 @@ func TestOutOfOrder(t *testing.T) {
 	s.got(4, 1, 1000, again(trace.CauseDuplicate, 1))
 	all := Findings(&s.Trace)
 	said(t, all, "1 segment came in behind bytes that follow, the first at 2.0 ms.")
-	said(t, all, "The peer sent 2 segments again, the first at 3.0 ms: 1 doubled by the link, 1 that had arrived already.")
+	said(t, all, "The peer sent 2 segments again, the first at 3.0 ms: 1 doubled by the link, 1 in vain.")
 }
 
 func TestPoolFindings(t *testing.T) {
