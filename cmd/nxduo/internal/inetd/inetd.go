@@ -4,10 +4,8 @@
 //
 // The small ones are servers as a NetX Duo program has them: listen, accept,
 // then relisten with another socket while the first one is served, so that
-// there may be any number of connections at once, until a pool is empty. What
-// echo sends is the very packet that it received, where there is room for
-// headers in it. The page is net/http over
-// tcp.Listen.
+// there may be any number of connections at once, until a pool is empty. The
+// page is net/http over tcp.Listen.
 //
 //	servers, err := inetd.Start(inetd.Config{Instance: &inst, Pool: &pool})
 //	...
@@ -32,7 +30,7 @@ import (
 // Config says what serves.
 type Config struct {
 	Instance *ip.Instance
-	Pool     *packetpool.Pool // for what is sent; echo sends out of the instance's default pool
+	Pool     *packetpool.Pool // for what is sent
 	Page     http.Handler     // what the web server shows; nil: no web server
 }
 

@@ -64,19 +64,17 @@ func (c *connection) allocate(data []byte) (packetpool.Packet, error) {
 	return packet, nil
 }
 
-// echo sends back what comes, in the packets that it came in. Where a segment
-// shares a packet with the one before, its data was copied and has no room for
-// headers in front; it is copied once more then.
+// echo sends back what comes. What came in the instance's packets goes out in
+// those of the services' pool: a server that sends out of the pool that
+// acknowledgements come into may stop itself, when nobody reads.
 func (c *connection) echo() error {
 	for {
 		packet, err := c.receive()
 		if err != nil {
 			return err
 		}
-		if room, err := packetpool.HeadRoom(packet); err == nil && room < uint32(c.room-packetpool.PhysicalHeader) {
-			if packet, err = c.repack(packet); err != nil {
-				return err
-			}
+		if packet, err = c.repack(packet); err != nil {
+			return err
 		}
 		if err := c.send(packet); err != nil {
 			return err
@@ -84,7 +82,7 @@ func (c *connection) echo() error {
 	}
 }
 
-// repack copies a message to packets with room for headers, and releases it.
+// repack copies a message to packets of the services' pool, and releases it.
 func (c *connection) repack(packet packetpool.Packet) (packetpool.Packet, error) {
 	defer func() { _ = packetpool.Release(packet) }()
 	length, err := packetpool.LengthGet(packet)
