@@ -15,6 +15,7 @@ import (
 // queue is full, events are lost, and a line says so.
 type Writer struct {
 	to    *bufio.Writer
+	json  *json.Encoder // writes to it
 	watch func(Event)
 	clock nx.Clock
 	ended chan struct{} // closed by the goroutine; nil: it was not started
@@ -40,6 +41,8 @@ func NewWriter(to io.Writer, clock nx.Clock, watch func(Event)) *Writer {
 		clock = nx.RealClock
 	}
 	w := &Writer{to: bufio.NewWriterSize(to, 1<<16), watch: watch, clock: clock}
+	w.json = json.NewEncoder(w.to)
+	w.json.SetEscapeHTML(false)
 	w.more = sync.NewCond(&w.mu)
 	return w
 }
@@ -57,13 +60,7 @@ func (w *Writer) Start(h Header) error {
 }
 
 // line writes one line.
-func (w *Writer) line(v any) error {
-	b, err := json.Marshal(v)
-	if err == nil {
-		_, err = w.to.Write(append(b, '\n'))
-	}
-	return err
-}
+func (w *Writer) line(v any) error { return w.json.Encode(v) }
 
 // write is the goroutine.
 func (w *Writer) write() {
