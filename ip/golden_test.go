@@ -7,6 +7,6 @@ import (
 )
 
 // floor is how many traces in a thousand agree at least. It is only ever raised.
-const floor = 980
+const floor = 1000
 
 func TestGolden(t *testing.T) { replay.Golden(t, "ip", floor) }

@@ -262,5 +262,10 @@ func (w *World) turn(limit time.Duration) bool {
 		quiet()
 	}
 	w.log()
+	if w.config.Latency == 0 {
+		// What an IP thread sends in its turn has all been received before the IP
+		// thread at the other end, which is no more urgent, looks at the first of it.
+		w.Network.Arrive()
+	}
 	return true
 }

@@ -56,21 +56,45 @@ func (b *Base) Attachment() *Attachment { return &b.attachment }
 // copied, into packets of the pool when there is one. Only the endpoint's one
 // reader calls it.
 func (b *Base) Deliver(frame []byte) {
+	if s, ok := b.Arrive(frame); ok {
+		b.Hand(s, true)
+	}
+}
+
+// Stored is a frame that has arrived, and that the stack has not seen yet. It
+// lies in packets of the pool when there is one.
+type Stored struct {
+	protocol tcpip.NetworkProtocolNumber
+	pkt      *stack.PacketBuffer
+	held     packetpool.Frame
+}
+
+// Arrive is the first half of Deliver: it stores a frame. False: it has been
+// dropped. The caller hands it on.
+func (b *Base) Arrive(frame []byte) (Stored, bool) {
 	b.inFrames.Add(1)
 	if len(frame) == 0 {
 		b.Drop(nx.Received, DropEmpty, 0, nil)
-		return
+		return Stored{}, false
 	}
 	data, held, ok := b.Store(frame)
 	if !ok {
 		b.Drop(nx.Received, DropPoolEmpty, len(frame), frame)
-		return
+		return Stored{}, false
 	}
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data})
-	b.DeliverPacket(Protocol(frame[0]), pkt)
-	views, _ := pkt.AsViewList()
-	held.Reclaim(views)
-	pkt.DecRef()
+	return Stored{Protocol(frame[0]), pkt, held}, true
+}
+
+// Hand is the other half: it shows a frame to the stack, or not, and gives up
+// what held it.
+func (b *Base) Hand(s Stored, show bool) {
+	if show {
+		b.DeliverPacket(s.protocol, s.pkt)
+	}
+	views, _ := s.pkt.AsViewList()
+	s.held.Reclaim(views)
+	s.pkt.DecRef()
 }
 
 // Store copies a frame into packets of the pool, or into memory of its own when

@@ -77,7 +77,15 @@ func (d *Driver) pluggedIn() bool {
 // frame is a datagram with the port that sent it; nil when it was injected.
 type frame struct {
 	Frame
-	from *endpoint
+	from    *endpoint
+	arrived bool // see Network.Arrive
+	at      []arrival
+}
+
+// arrival is a frame at one of the ports that it goes to.
+type arrival struct {
+	port  *endpoint
+	frame link.Stored
 }
 
 // endpoint is what a port is while an instance uses it. Its reader is one
@@ -167,6 +175,13 @@ func (e *endpoint) enqueue(f frame) {
 func (e *endpoint) deliver(f frame) {
 	e.delivering.Lock()
 	defer e.delivering.Unlock()
+	if e.takes(f) {
+		e.Deliver(f.Data)
+	}
+}
+
+// takes tells whether a frame can come in now. If not it is dropped.
+func (e *endpoint) takes(f frame) bool {
 	e.mu.Lock()
 	stopped := e.stopped
 	e.mu.Unlock()
@@ -176,8 +191,29 @@ func (e *endpoint) deliver(f frame) {
 	case !e.driver.pluggedIn():
 		e.Drop(nx.Received, link.DropLinkDown, len(f.Data), f.Data)
 	default:
-		e.Deliver(f.Data)
+		return true
 	}
+	return false
+}
+
+// arrive stores a frame for the stack.
+func (e *endpoint) arrive(f *frame) {
+	e.delivering.Lock()
+	defer e.delivering.Unlock()
+	if !e.takes(*f) {
+		return
+	}
+	if stored, ok := e.Base.Arrive(f.Data); ok {
+		f.at = append(f.at, arrival{e, stored})
+	}
+}
+
+// hand gives a stored frame to the stack.
+func (a arrival) hand(f frame) {
+	e := a.port
+	e.delivering.Lock()
+	defer e.delivering.Unlock()
+	e.Hand(a.frame, e.takes(f))
 }
 
 func (e *endpoint) pending() int {
@@ -300,6 +336,16 @@ func (q *queue) pop() (frame, bool) {
 		q.frames, q.first = q.frames[:0], 0
 	}
 	return f, true
+}
+
+// find is the oldest frame of which that is true; nil: there is none.
+func (q *queue) find(is func(*frame) bool) *frame {
+	for i := q.first; i < len(q.frames); i++ {
+		if is(&q.frames[i]) {
+			return &q.frames[i]
+		}
+	}
+	return nil
 }
 
 // take removes the oldest frame that pick accepts.

@@ -120,15 +120,49 @@ func (n *Network) StepWhere(pick func(Frame) bool) (Frame, bool) {
 	f, ok := n.wire.take(pick)
 	receivers := n.others(f.from)
 	n.mu.Unlock()
-	if !ok {
+	switch {
+	case !ok:
 		return Frame{}, false
-	}
-	if n.passes(f) {
+	case f.arrived:
+		for _, a := range f.at {
+			a.hand(f)
+		}
+	case n.passes(f):
 		for _, e := range receivers {
 			e.deliver(f)
 		}
 	}
 	return f.Frame, true
+}
+
+// Arrive lets the frames on the wire of a manual network arrive at the ports
+// that they go to: from then on they lie in packets of the receivers' pools,
+// and wait there for Step. So it is on a device whose driver receives while the
+// IP thread is busy; a frame that finds no packet is lost. Step lets a frame
+// arrive that has not yet. The goroutine that calls one calls the other.
+func (n *Network) Arrive() {
+	for {
+		n.mu.Lock()
+		f := n.wire.find(func(f *frame) bool { return !f.arrived })
+		if f == nil {
+			n.mu.Unlock()
+			return
+		}
+		f.arrived = true
+		arriving, receivers := *f, n.others(f.from)
+		n.mu.Unlock()
+		if !n.passes(arriving) {
+			continue
+		}
+		for _, e := range receivers {
+			e.arrive(&arriving)
+		}
+		n.mu.Lock()
+		if f := n.wire.find(func(f *frame) bool { return f.Number == arriving.Number }); f != nil {
+			f.at = arriving.at
+		}
+		n.mu.Unlock()
+	}
 }
 
 // Waiting is the frames on the wire of a manual network, the oldest first.

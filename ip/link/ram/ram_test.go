@@ -8,6 +8,7 @@ import (
 	"gonetx/ip/link"
 	"gonetx/ip/link/linktest"
 	"gonetx/ip/link/ram"
+	"gonetx/packetpool"
 	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/assert"
@@ -238,4 +239,44 @@ func TestStepWhere(t *testing.T) {
 	require.True(t, ok)
 	assert.Equal(t, "a1", string(f.Data))
 	assert.Equal(t, 2, n.Pending())
+}
+
+// Frames that have arrived lie in packets of the receiver's pool until Step; the
+// one too many is lost when it arrives, not when it is its turn.
+func TestFramesArriveBeforeTheirTurn(t *testing.T) {
+	n := ram.NewNetwork(ram.Config{Manual: true})
+	pool := nxtest.NewPool(t, 128, 2)
+	h := linktest.NewHost(t, n.Driver(), link.Attachment{Instance: "host", Pool: pool}, server4)
+	for n.Pending() > 0 { // what IPv6 sends of itself
+		n.Step()
+	}
+	before := h.Endpoint.Info()
+	frame := linktest.UDP(at(client4, 1), at(server4, 2), []byte("data"))
+	for range 3 {
+		n.Inject(frame)
+	}
+	n.Arrive()
+	n.Arrive()
+	info, err := packetpool.PoolInfoGet(pool)
+	require.NoError(t, err)
+	assert.Zero(t, info.FreePackets)
+	assert.Equal(t, 3, n.Pending(), "they are still on their way to the stack")
+	for range 3 {
+		_, ok := n.Step()
+		assert.True(t, ok)
+	}
+	after := h.Endpoint.Info()
+	assert.EqualValues(t, 3, after.InFrames-before.InFrames)
+	assert.EqualValues(t, 1, after.Drops[link.DropPoolEmpty])
+	assert.EqualValues(t, 2, h.Stack.Stats().UDP.UnknownPortErrors.Value())
+	nxtest.Full(t, pool)
+
+	// A port that has stopped meanwhile gives the packets back.
+	n.Inject(frame)
+	n.Arrive()
+	h.Endpoint.Stop()
+	for n.Pending() > 0 {
+		n.Step()
+	}
+	nxtest.Full(t, pool)
 }

@@ -36,13 +36,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Folder is where recordings are read from: $NX_GOLDEN, or testdata of the
-// package under test.
+// Own is the folder of the project's own recordings, in each package.
+const Own = "testdata"
+
+// Folder is where recordings are read from: $NX_GOLDEN, or [Own] of the package
+// under test.
 func Folder() string {
 	if dir := os.Getenv("NX_GOLDEN"); dir != "" {
 		return dir
 	}
-	return "testdata"
+	return Own
 }
 
 // Load reads the traces of a recording, "tcp_golden.jsonl", from [Folder]; the
