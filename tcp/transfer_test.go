@@ -34,19 +34,23 @@ func TestTransfer(t *testing.T) {
 		{"window 100", 100, 1536, 64, 300, 20_000},
 		{"chained packets", 4000, 128, 64, 500, 1 << 17},
 		{"the guide's pool", 1460, 128, 10, 200, 1 << 14},
+		{"eight packets of 800 bytes", 65535, 800, 8, 700, 10_000_000},
 	} {
 		families(t, func(t *testing.T, family string) {
 			t.Run(row.name, func(t *testing.T) {
 				config := hostConfig{payload: row.payload, packets: row.packets}
 				a, b := pairOn(t, ram.NewNetwork(ram.Config{}), config, config)
 				client, server := establishedWith(t, a, b, family, row.window, row.window, nil)
+				if testing.Short() {
+					row.bytes = min(row.bytes, 1<<18)
+				}
 				data := make([]byte, row.bytes)
 				_, _ = rand.NewChaCha8([32]byte{1}).Read(data)
 				done := make(chan error, 1)
 				// A program that sends out of the pool that acknowledgements come into may
 				// stop itself, here as with NetX Duo.
 				pool := nxtest.NewPool(t, 800, 9)
-				go func() { done <- sendAll(pool, client, data, row.message) }()
+				go func() { done <- sendAll(pool, client, data, row.message, nx.WaitForever) }()
 				sum := sha256.New()
 				for left := row.bytes; left > 0; {
 					packet, err := tcp.SocketReceive(server, 2000)
@@ -64,7 +68,7 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
-func sendAll(pool *packetpool.Pool, s *tcp.Socket, data []byte, size int) error {
+func sendAll(pool *packetpool.Pool, s *tcp.Socket, data []byte, size int, wait nx.Wait) error {
 	for r := bytes.NewReader(data); ; {
 		piece := make([]byte, size)
 		n, err := r.Read(piece)
@@ -78,9 +82,52 @@ func sendAll(pool *packetpool.Pool, s *tcp.Socket, data []byte, size int) error 
 		if err := packetpool.DataAppend(packet, piece[:n], pool, 1000); err != nil {
 			return err
 		}
-		if err := tcp.SocketSend(s, packet, nx.WaitForever); err != nil {
+		if err := tcp.SocketSend(s, packet, wait); err != nil {
 			_ = packetpool.Release(packet)
 			return fmt.Errorf("%d bytes left: %w", r.Len()+n, err)
 		}
 	}
+}
+
+// With one packet for what comes in, a transfer is whole or ends with an error
+// when a wait is over; nothing hangs.
+func TestPoolOfOnePacket(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		one := hostConfig{payload: 1536, packets: 1}
+		a, b := pairWith(t, one, one)
+		pool := nxtest.NewPool(t, 1536, 1)
+		server := b.socket(t, 8192, nil)
+		require.NoError(t, tcp.ServerSocketListen(&b.inst, port, server, 5, nil))
+		t.Cleanup(func() { _ = tcp.ServerSocketUnlisten(&b.inst, port) })
+		accepted := make(chan error, 1)
+		go func() { accepted <- tcp.ServerSocketAccept(server, 300) }()
+		client := a.socket(t, 8192, nil)
+		require.NoError(t, tcp.ClientSocketBind(client, tcp.AnyPort, nx.NoWait))
+		err := tcp.ClientSocketConnect(client, b.addr[family], port, 300)
+		if acceptErr := <-accepted; err != nil || acceptErr != nil {
+			t.Logf("connect: %v, accept: %v", err, acceptErr)
+			return
+		}
+		data := make([]byte, 20_000)
+		_, _ = rand.NewChaCha8([32]byte{2}).Read(data)
+		sent := make(chan error, 1)
+		// A wait for ever would be one: of this message a part must be sent first,
+		// and the packet for it is the one that holds the message.
+		go func() { sent <- sendAll(pool, client, data, 1000, 100) }()
+		var got []byte
+		for len(got) < len(data) {
+			packet, err := tcp.SocketReceive(server, 100)
+			if err != nil {
+				t.Logf("receive: %v", err)
+				_ = tcp.SocketDisconnect(server, nx.NoWait)
+				_ = tcp.SocketDisconnect(client, nx.NoWait) // ends its send
+				break
+			}
+			got = append(got, contents(t, packet)...)
+		}
+		if err := <-sent; err != nil {
+			t.Logf("send: %v", err)
+		}
+		assert.Equal(t, data[:len(got)], got)
+	})
 }

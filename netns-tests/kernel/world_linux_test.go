@@ -63,9 +63,17 @@ type world struct {
 	device string
 }
 
-// newWorld makes the instance. The end of the test takes it down and demands
-// that nothing is left: see (*world).down. recorder may be nil.
+// newWorld makes the instance, with pools that are large enough for anything.
+// recorder may be nil.
 func newWorld(t *testing.T, recorder nx.Recorder) *world {
+	t.Helper()
+	return newWorldWith(t, recorder, 1536, 1024, 256)
+}
+
+// newWorldWith makes the instance with pools of so many packets of a payload,
+// for what comes in and for what the program sends. The end of the test takes it
+// down and demands that nothing is left: see (*world).down.
+func newWorldWith(t *testing.T, recorder nx.Recorder, payload, inbound, outbound uint32) *world {
 	t.Helper()
 	if entered != nil {
 		if os.Getenv("CI") == "true" {
@@ -73,7 +81,7 @@ func newWorld(t *testing.T, recorder nx.Recorder) *world {
 		}
 		t.Skipf("SKIP: namespaces: %v", entered)
 	}
-	w := &world{pool: nxtest.NewPool(t, 1536, 1024), data: nxtest.NewPool(t, 1536, 256)}
+	w := &world{pool: nxtest.NewPool(t, payload, inbound), data: nxtest.NewPool(t, payload, outbound)}
 	w.inst.Config = &ip.Config{NoDAD: true, Recorder: recorder}
 	driver := tun.New(tun.Config{Addresses: []netip.Prefix{topology.Gateway4, topology.Gateway6}})
 	require.NoError(t, ip.Create(&w.inst, "stack", topology.Stack4.Addr(), ip.IPAddress(255, 255, 255, 0), w.pool, driver, 2048, 1))
