@@ -187,7 +187,7 @@ func askNumbers(f family, own, n int) error {
 	for i := range n {
 		c, err := d.Dial("tcp", netip.AddrPortFrom(f.stack, servicePort).String())
 		for errors.Is(err, unix.EADDRNOTAVAIL) { // the last acknowledgement is on its way
-			runtime.Gosched()
+			time.Sleep(20 * time.Microsecond)
 			c, err = d.Dial("tcp", netip.AddrPortFrom(f.stack, servicePort).String())
 		}
 		if err != nil {
