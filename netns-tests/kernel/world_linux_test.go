@@ -94,13 +94,12 @@ func newWorldWith(t *testing.T, recorder nx.Recorder, payload, inbound, outbound
 	return w
 }
 
-// down ends the instance. All sockets are deleted by now, so gVisor has neither
-// an endpoint of TCP nor a port.
+// down ends the instance. All sockets are deleted by now, so gVisor has no
+// endpoint of TCP. Tests of many connections look at the ports as well.
 func (w *world) down(t *testing.T) {
 	nothing(t, "endpoints of the stack", func() int {
 		return len(w.inst.Stack().RegisteredEndpoints()) + len(w.inst.Stack().CleanupEndpoints())
 	})
-	assert.Empty(t, w.lost(t), "ports that nobody has and nobody can get")
 	assert.NoError(t, ip.Delete(&w.inst))
 }
 
