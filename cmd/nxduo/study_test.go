@@ -48,7 +48,7 @@ func TestStudy(t *testing.T) {
 			comments, frames := captured(t, filepath.Join(dir, captureFile))
 			assert.Greater(t, len(frames), 60)
 			for _, says := range []string{
-				"client study over IPv6: MAIL FROM:<my@mycompany.com>", "server: 2.0.0 OK: queued", "dropped: fault: by a rule", "retransmission: the earlier one did not arrive",
+				"client study over IPv6: MAIL FROM:<my@mycompany.com>", "server: 250 2.0.0 OK: queued", "dropped: fault: by a rule", "retransmission: the earlier one did not arrive",
 			} {
 				assert.Contains(t, comments, says)
 			}

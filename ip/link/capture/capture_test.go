@@ -250,7 +250,7 @@ func TestCommentsFindTheirFrame(t *testing.T) {
 	damaged[30] ^= 4
 	device.Arrive(damaged)
 	device.Arrive(segment(there, here, 99, ""))
-	r.Record(nx.DialogueEvent{Direction: nx.Received, Client: "c", Text: "221 bye", Code: 221})
+	r.Record(nx.DialogueEvent{Direction: nx.Received, Client: "c", Text: "bye", Code: 221})
 	e.Stop()
 	require.NoError(t, e.Release())
 	require.NoError(t, file.Close())
@@ -259,7 +259,7 @@ func TestCommentsFindTheirFrame(t *testing.T) {
 		comments = append(comments, b.comments)
 	}
 	assert.Equal(t, [][]string{
-		nil, nil, {"client c: QUIT", "pool p was empty, a packet came after 12ms"}, {"retransmission: the timer went off"},
+		nil, nil, {"client c: QUIT", "pool \"p\" was empty, a packet came after 12ms"}, {"retransmission: the timer went off"},
 		{"fault: delayed 5ms, corrupted", "server: 221 bye"}, nil,
 	}, comments)
 }

@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"gonetx/packetpool/nx"
 )
@@ -17,9 +18,9 @@ func comment(e nx.Event) string {
 		return "fault: " + e.Done
 	case nx.PoolEmptyEvent:
 		if !e.Served {
-			return fmt.Sprintf("pool %s is empty", e.Pool)
+			return fmt.Sprintf("pool %q is empty", e.Pool)
 		}
-		return fmt.Sprintf("pool %s was empty, a packet came after %v", e.Pool, e.Waited)
+		return fmt.Sprintf("pool %q was empty, a packet came after %v", e.Pool, e.Waited.Round(time.Microsecond))
 	case nx.SocketEvent:
 		s := fmt.Sprintf("socket %s: %s -> %s", e.Socket, e.From, e.To)
 		if e.Cause != "" {
@@ -32,10 +33,11 @@ func comment(e nx.Event) string {
 		}
 		return "retransmission: " + e.Cause
 	case nx.CallEvent:
-		if e.Status == nx.Success.String() {
+		polled := e.Status == nx.NoPacket.String() && e.Took < nx.Tick // it did not wait
+		if e.Status == nx.Success.String() || polled {
 			return ""
 		}
-		return fmt.Sprintf("%s(%s) = %s after %v", e.Service, e.Object, e.Status, e.Took)
+		return fmt.Sprintf("%s(%s) = %s after %v", e.Service, e.Object, e.Status, e.Took.Round(time.Microsecond))
 	case nx.DialogueEvent:
 		who := "server"
 		if e.Direction == nx.Sent {
@@ -52,8 +54,13 @@ func comment(e nx.Event) string {
 // redacted it; here nothing that belongs to an AUTH exchange passes but the
 // name of the mechanism.
 func dialogue(e nx.DialogueEvent) string {
-	if e.Direction != nx.Sent {
+	switch {
+	case e.Direction != nx.Sent && e.Code != 0:
+		return fmt.Sprintf("%d %s", e.Code, e.Text)
+	case e.Direction != nx.Sent:
 		return e.Text
+	case e.Text == "":
+		return fmt.Sprintf("(the mail, %d bytes)", e.Bytes)
 	}
 	words := strings.Fields(e.Text)
 	switch {

@@ -297,9 +297,9 @@ func (m *Model) row(r row) string {
 }
 
 func (m *Model) help() string {
-	keys := "space stop/go  ←→ time  , . event  +- speed  l list  ↑↓ scroll  z zoom  q end"
+	keys := "space stop/go  ←→ time  ,. event  +- speed  l list  ↑↓  z zoom  q end"
 	if len(m.families) > 1 {
-		keys = "tab family  " + keys
+		keys = "tab family " + keys
 	}
 	return faint.Render(" " + keys)
 }

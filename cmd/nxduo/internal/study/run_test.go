@@ -38,7 +38,11 @@ func options(t *testing.T, workload, faults string) Options {
 // Every workload does what it says over both families, with and without
 // faults, and its trace conforms.
 func TestWorkloads(t *testing.T) {
-	for _, faults := range []string{"", "seed=7,loss=3%,delay=1ms,duplicate=2%,reorder=2%,corrupt=1%"} {
+	all := []string{"", "seed=7,loss=3%,delay=1ms,duplicate=2%,reorder=2%,corrupt=1%"}
+	if testing.Short() {
+		all = all[1:]
+	}
+	for _, faults := range all {
 		for _, w := range Workloads {
 			t.Run(w.Name+" "+faults, func(t *testing.T) {
 				o := options(t, w.Name, faults)
@@ -72,7 +76,7 @@ func TestWorkloads(t *testing.T) {
 func TestCausesAgreeWithTheStack(t *testing.T) {
 	runs, timeouts, counted, unknown := 0, 0, 0, 0
 	for _, workload := range []string{"out", "request"} {
-		for seed := range 2 {
+		for seed := range rounds(2) {
 			o := options(t, workload, fmt.Sprintf("seed=%d,loss=6%%,delay=3ms", seed+1))
 			o.AtOnce = true
 			r, err := Run(context.Background(), o, Outputs{})
@@ -88,6 +92,14 @@ func TestCausesAgreeWithTheStack(t *testing.T) {
 	}
 	assert.InDelta(t, counted, timeouts, float64(runs)/4)
 	assert.LessOrEqual(t, unknown, runs/2)
+}
+
+// rounds is how often something is done: once where time is short.
+func rounds(n int) int {
+	if testing.Short() {
+		return 1
+	}
+	return n
 }
 
 // TestSamples writes the traces that the tests of other packages read, with

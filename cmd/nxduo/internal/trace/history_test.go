@@ -224,7 +224,8 @@ func TestHandshakes(t *testing.T) {
 func TestTooManyEvents(t *testing.T) {
 	s := newScript(t)
 	s.w.mu.Lock()
-	for len(s.w.queue) < queueMost {
+	s.w.most = 10
+	for len(s.w.queue) < s.w.most {
 		s.w.add(Event{Family: "IPv4", Name: StackWarning, Data: &Warning{}})
 	}
 	s.w.add(Event{Family: "IPv4", Name: StackWarning, Data: &Warning{}})

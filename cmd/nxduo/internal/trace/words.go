@@ -146,7 +146,8 @@ func (e *Event) Notable() bool {
 	case *Congestion, *Occupancy, *Changed:
 		return false
 	case *Call:
-		return d.Status != "NX_SUCCESS"
+		polled := d.Status == "NX_NO_PACKET" && d.Took < 1 // it did not wait: somebody looks whether there is something
+		return d.Status != "NX_SUCCESS" && !polled
 	}
 	return true
 }

@@ -18,6 +18,7 @@ type Writer struct {
 	json  *json.Encoder // writes to it
 	watch func(Event)
 	clock nx.Clock
+	most  int           // events that wait to be written
 	ended chan struct{} // closed by the goroutine; nil: it was not started
 
 	mu          sync.Mutex // guards the fields below
@@ -31,7 +32,7 @@ type Writer struct {
 	events int // lines; of the goroutine
 }
 
-// queueMost is how many events wait to be written.
+// queueMost is how many events wait to be written before more are lost.
 const queueMost = 1 << 16
 
 // NewWriter makes a writer. watch, which may be nil, sees each event when it is
@@ -40,7 +41,7 @@ func NewWriter(to io.Writer, clock nx.Clock, watch func(Event)) *Writer {
 	if clock == nil {
 		clock = nx.RealClock
 	}
-	w := &Writer{to: bufio.NewWriterSize(to, 1<<16), watch: watch, clock: clock}
+	w := &Writer{to: bufio.NewWriterSize(to, 1<<16), watch: watch, clock: clock, most: queueMost}
 	w.json = json.NewEncoder(w.to)
 	w.json.SetEscapeHTML(false)
 	w.more = sync.NewCond(&w.mu)
@@ -123,7 +124,7 @@ func (w *Writer) add(e Event) {
 	if w.closed {
 		return
 	}
-	if len(w.queue) >= queueMost {
+	if len(w.queue) >= w.most {
 		w.lost++
 		return
 	}
