@@ -46,6 +46,41 @@ func TestConn(t *testing.T) {
 	})
 }
 
+// A stream leaves in full segments, also where a packet holds a little more than
+// one: 1460 bytes over IPv6, whose MSS is 1440.
+func TestConnFillsSegments(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		a, b := pair(t)
+		listener, err := tcp.Listen(&b.inst, port, nil)
+		require.NoError(t, err)
+		received := make(chan int64)
+		go func() {
+			c, err := listener.Accept()
+			if !assert.NoError(t, err) {
+				close(received)
+				return
+			}
+			n, err := io.Copy(io.Discard, c)
+			assert.NoError(t, err)
+			assert.NoError(t, c.Close())
+			received <- n
+		}()
+		c, err := tcp.Dial(t.Context(), &a.inst, net.JoinHostPort(b.addr[family].String(), fmt.Sprint(port)), nil)
+		require.NoError(t, err)
+		mss := map[string]int{"IPv4": 1460, "IPv6": 1440}[family]
+		_, err = c.Write(make([]byte, 20*mss))
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.EqualValues(t, 20*mss, <-received)
+		require.NoError(t, listener.Close())
+		for _, e := range nxtest.Of[nx.SegmentEvent](a.rec) {
+			if e.Direction == nx.Sent && e.Length > 0 {
+				assert.Equal(t, mss, e.Length)
+			}
+		}
+	})
+}
+
 func TestHTTPOverTheBridge(t *testing.T) {
 	a, b := pair(t)
 	listener, err := tcp.Listen(&b.inst, 80, nil)

@@ -82,6 +82,11 @@ func (p *protocol) takeBytes(s *Socket, c *connection, b []byte) int {
 // until it is interrupted. It answers how many bytes the stack took.
 func (p *protocol) sendStream(s *Socket, b []byte, pool *packetpool.Pool, d *deadline) (sent int, _ nx.Status, _ error) {
 	room := max(1, int(pool.PayloadSize())-int(packetpool.TCPPacket))
+	p.mu.Lock()
+	if c := s.conn; c != nil && c.sender.mss > 0 && room > int(c.sender.mss) {
+		room -= room % int(c.sender.mss) // what is left over would be a segment of its own
+	}
+	p.mu.Unlock()
 	for sent < len(b) {
 		if why := d.expired(); why != nil {
 			return sent, nx.WaitAborted, why

@@ -35,6 +35,7 @@ type upCommand struct {
 	Pool   poolFlag `default:"1024x1536" placeholder:"NxBYTES" group:"Limits" help:"The packet pool that the services send out of: N packets of BYTES payload; ${default} if it is not given."`
 	IPPool poolFlag `name:"ip-pool" default:"1024x1536" placeholder:"NxBYTES" group:"Limits" help:"The instance's packet pool, which holds all that comes in; ${default} if it is not given."`
 
+	Out  string `placeholder:"DIR" group:"Output" help:"Folder for a trace, a capture and a report of all that happens, as those of a study. It must be new or empty."`
 	Pcap string `placeholder:"FILE" group:"Output" help:"Write what crosses the device to a pcapng file."`
 	JSON bool   `name:"json" group:"Output" help:"Tell as one JSON object that the stack is up."`
 }
@@ -42,12 +43,13 @@ type upCommand struct {
 func (upCommand) Help() string {
 	return `It opens a TUN device, makes an instance with two packet pools on it, and answers there, over both families: ping, and connections to echo (7), discard (9), daytime (13), chargen (19) and a web page (80). So there is something to talk to for ping, curl, nc, tcpdump, Wireshark and loads.
 
-With a command, both are in namespaces of their own, where no root is needed if the kernel allows that, and which nobody else sees. The command finds NXDUO_NAME, NXDUO_DEVICE, NXDUO_IPV4 and NXDUO_IPV6 in its environment, and its exit code is handed on. Without one, the device is made in this network, which needs root or CAP_NET_ADMIN; Ctrl-C ends it. Nothing of the host is changed but the device.
+With a command, both are in namespaces of their own, where no root is needed if the kernel allows that, and which nobody else sees. The command finds NXDUO_NAME, NXDUO_DEVICE, NXDUO_IPV4 and NXDUO_IPV6 in its environment, and its exit code is handed on. Without one, the device is made in this network, which needs root or CAP_NET_ADMIN; Ctrl-C ends it. Nothing of the host is changed but the device. With --out all that happens is kept as a study keeps it, with a report of what your own program did to the stack; the command line is in it.
 
     nxduo up -- bash
     nxduo up -- ping -c1 10.77.0.2
     nxduo up -- sh -c 'curl -s http://[$NXDUO_IPV6]/stat'
     nxduo up --ip-pool 10x128 --fault loss=2% -- bash
+    nxduo up --out lab -- curl -s -o /dev/null http://10.77.0.2/bytes/1000000
     nxduo up --tun lab0 --pcap lab.pcapng &
     nxduo stat lab0 --watch
 
@@ -75,6 +77,9 @@ func (c *upCommand) plan() (*plan, fault.Config, error) {
 	}
 	if c.Netns != "" && len(c.Command) > 0 {
 		return nil, fault.Config{}, usage("a command runs in a namespace of its own: either it or --netns")
+	}
+	if c.Out != "" && c.Pcap != "" {
+		return nil, fault.Config{}, usage("--out has a capture, too: either it or --pcap")
 	}
 	if c.Netns != "" && !strings.Contains(c.Netns, "/") {
 		p.netns = filepath.Join("/run/netns", c.Netns)
@@ -122,17 +127,26 @@ func (c *upCommand) run(p *plan, faults fault.Config, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	wrapped, recorder, stopCapture, err := capturing(c.Pcap, driver, nil)
+	driver, recorder, stopCapture, err := capturing(c.Pcap, driver, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopCapture()) }()
+	var kept *session
+	begun := false
+	if c.Out != "" {
+		if kept, driver, err = newSession(c.Out, driver, c.Address); err != nil {
+			return err
+		}
+		recorder = kept
+		defer func() { err = errors.Join(err, kept.finish(begun)) }()
+	}
 
 	s := &stack{}
 	hosts := c.hosts()
 	err = s.up(stackConfig{
 		name: "nxduo", poolName: "services' packet pool", ipPool: poolSize(c.IPPool), clientPool: poolSize(c.Pool),
-		addresses: c.Address, gateways: addrs(hosts), driver: wrapped, recorder: recorder,
+		addresses: c.Address, gateways: addrs(hosts), driver: driver, recorder: recorder,
 	})
 	if isNoTUN(err) {
 		return noTUN(err)
@@ -141,6 +155,13 @@ func (c *upCommand) run(p *plan, faults fault.Config, std streams) (err error) {
 		return &failure{code: exitUsage, what: "the stack does not come up", err: err}
 	}
 	defer func() { err = errors.Join(err, s.down()) }()
+	if kept != nil {
+		if err := kept.begin(s, c); err != nil {
+			return err
+		}
+		begun = true
+		defer func() { err = errors.Join(err, kept.end()) }()
+	}
 	gone := make(chan struct{}, 1)
 	if err := ip.LinkStatusChangeNotifySet(&s.inst, func(_ *ip.Instance, _ uint, up bool) {
 		if !up {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gonetx/cmd/nxduo/internal/stat"
+	"gonetx/cmd/nxduo/internal/trace"
 	"gonetx/netns-tests/topology"
 
 	"github.com/stretchr/testify/assert"
@@ -339,6 +340,47 @@ func TestUpWithFaultsAndCapture(t *testing.T) {
 	assert.Contains(t, string(captured), "again")
 }
 
+// What a program did with the stack is left as a study leaves it: a trace that
+// is in order, a capture, and a report of both families.
+func TestUpLeavesAFolder(t *testing.T) {
+	device(t)
+	dir := filepath.Join(t.TempDir(), "lab")
+	script := `for at in $NXDUO_IPV4 $NXDUO_IPV6; do exec 3<>/dev/tcp/$at/7; echo hello >&3; head -1 <&3; exec 3>&-; done`
+	r := invocation{args: []string{"up", "--out", dir, "--fault", "drop(out data 1)", "--", "bash", "-c", script}, env: meeting(t)}.run(t)
+	require.Equal(t, exitOK, r.code, r.both())
+	assert.Equal(t, "hello\nhello\n", r.out)
+	check := nxduo(t, "trace", "check", dir)
+	assert.Equal(t, exitOK, check.code, check.both())
+	saved, err := readFolder(dir)
+	require.NoError(t, err)
+	segments, again := map[string]int{}, map[string]int{}
+	for _, e := range saved.Events {
+		if s, ok := e.Data.(*trace.Segment); ok {
+			segments[e.Family]++
+			if s.Again {
+				again[e.Family]++
+			}
+		}
+	}
+	assert.GreaterOrEqual(t, segments["IPv4"], 7)
+	assert.GreaterOrEqual(t, segments["IPv6"], 7)
+	assert.Equal(t, 1, again["IPv4"]+again["IPv6"], "the one that was dropped")
+	report, err := os.ReadFile(filepath.Join(dir, reportFile))
+	require.NoError(t, err)
+	assert.Contains(t, string(report), "First retransmission at ")
+	captured, err := os.ReadFile(filepath.Join(dir, captureFile))
+	require.NoError(t, err)
+	assert.Contains(t, string(captured), "hello")
+
+	taken := invocation{args: []string{"up", "--out", dir, "--", "true"}, env: meeting(t)}.run(t)
+	assert.Equal(t, exitUsage, taken.code)
+	assert.Contains(t, taken.err, "is not empty")
+	other := filepath.Join(t.TempDir(), "none")
+	none := invocation{args: []string{"up", "--out", other, "--tun", "lo", "--", "true"}, env: meeting(t)}.run(t)
+	assert.Equal(t, exitNoTUN, none.code, none.both())
+	assert.NoDirExists(t, other, "of a stack that did not come up nothing is left")
+}
+
 // The device is deleted: there is nothing to serve any more.
 func TestUpLosesItsDevice(t *testing.T) {
 	host := local(t)
@@ -363,6 +405,7 @@ func TestUpBadFlags(t *testing.T) {
 		`fault "loss=much"`:                   {"--fault", "loss=much"},
 		`--name "a/b": a name has letters`:    {"--name", "a/b"},
 		"the capture file":                    {"--pcap", "/nowhere/x"},
+		"--out has a capture, too":            {"--pcap", "x", "--out", "y"},
 		`"7" is not a number of packets`:      {"--pool", "7"},
 		"--interval must be longer than noth": {"stat", "--interval", "0s"},
 	} {

@@ -132,12 +132,11 @@ type limits struct {
 }
 
 type limitRow struct {
-	at     float64
-	by     int // -1: idle
-	window int64
-	right  int64 // edge that the peer allows
-	sent   int64
-	mss    int
+	at    float64
+	by    int   // -1: idle
+	right int64 // edge that the peer allows
+	sent  int64
+	mss   int
 }
 
 const (

@@ -51,13 +51,15 @@ func summary(t *trace.Trace) []row {
 	add("Addresses", func(n int) string { return families[n].Address + " to " + families[n].Peer })
 	add("Link", func(n int) string { return linkWords(&families[n].Link) })
 	add("Time of the workload", func(n int) string { return duration(took[n]) })
-	add("User data", func(n int) string {
-		s := count(moved[n], "byte")
-		if moved[n] > 0 && took[n] > 0 {
-			s += fmt.Sprintf(", %.2f Mbit/s", float64(moved[n])*8/took[n]/1000)
-		}
-		return s
-	})
+	if slices.ContainsFunc(moved, func(n int64) bool { return n > 0 }) {
+		add("User data", func(n int) string {
+			s := count(moved[n], "byte")
+			if moved[n] > 0 && took[n] > 0 {
+				s += fmt.Sprintf(", %.2f Mbit/s", float64(moved[n])*8/took[n]/1000)
+			}
+			return s
+		})
+	}
 	add("Connections", func(n int) string { return group(totals[n].Connections) })
 	add("Sent", func(n int) string { return segmentWords(&totals[n].Sent) })
 	add("Received", func(n int) string { return segmentWords(&totals[n].Received) })

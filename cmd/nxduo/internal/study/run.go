@@ -130,7 +130,7 @@ func bringLanesUp(o *Options, w *trace.Writer, file *capture.File) (lanes []*lan
 
 func (o *Options) header(lanes []*lane) trace.Header {
 	h := trace.Header{
-		Format: trace.Format, Version: trace.Version, Program: program(),
+		Format: trace.Format, Version: trace.Version, Program: Program(),
 		Title: o.Title, Command: o.Command, Started: time.Now(), Workload: o.Workload.Name,
 		Faults: o.Faults.String(), Notes: o.Notes,
 	}
@@ -140,8 +140,8 @@ func (o *Options) header(lanes []*lane) trace.Header {
 	return h
 }
 
-// program is this program with its version.
-func program() string {
+// Program is this program with its version.
+func Program() string {
 	name := "nxduo"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		name += " " + info.Main.Version
