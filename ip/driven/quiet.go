@@ -1,6 +1,7 @@
 package driven
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"runtime"
@@ -31,18 +32,24 @@ import (
 func quiet() {
 	// Real time: the limit is for a program that is stuck in a loop.
 	limit := time.Now().Add(stuckAfter)
-	for n := 0; !othersWait(); n++ {
+	for kernel, n := false, 0; ; n++ {
+		wait, inKernel := othersWait()
+		kernel = kernel || inKernel
+		if wait && !(kernel && someoneIsRunnable()) {
+			return
+		}
 		runtime.Gosched()
 		if n%1024 == 1023 && time.Now().After(limit) {
-			stacks := make([]byte, 1<<20)
-			panic(fmt.Sprintf("driven: a goroutine runs for more than %v\n%s", stuckAfter, stacks[:runtime.Stack(stacks, true)]))
+			panic(fmt.Sprintf("driven: a goroutine runs for more than %v\n%s", stuckAfter, stacks()))
 		}
 	}
 }
 
 const stuckAfter = 20 * time.Second
 
-func othersWait() bool {
+// othersWait tells whether nobody else runs or could run, and whether somebody
+// is in the kernel.
+func othersWait() (wait, kernel bool) {
 	samples := [...]metrics.Sample{
 		{Name: "/sched/goroutines/runnable:goroutines"},
 		{Name: "/sched/goroutines/running:goroutines"},
@@ -51,11 +58,32 @@ func othersWait() bool {
 	metrics.Read(samples[:])
 	inKernel := samples[2].Value.Uint64()
 	fewestInKernel = min(fewestInKernel, inKernel)
-	return samples[0].Value.Uint64() == 0 && samples[1].Value.Uint64() <= 1 && inKernel == fewestInKernel
+	kernel = inKernel > fewestInKernel
+	return samples[0].Value.Uint64() == 0 && samples[1].Value.Uint64() <= 1 && !kernel, kernel
 }
 
 // fewestInKernel belongs to the world; only one is open in a process.
 var fewestInKernel uint64 = math.MaxUint64
+
+// countInKernel looks who is in the kernel before a world begins. One look may
+// meet somebody who is there for a moment.
+func countInKernel() {
+	for range 100 {
+		othersWait()
+		runtime.Gosched()
+	}
+}
+
+// someoneIsRunnable looks at all goroutines. Who comes back from the kernel, and
+// has lost its processor meanwhile, is on no list until it gets the scheduler's
+// lock (proc.go, exitsyscallNoP), and a loaded machine may take its time. Looking
+// stops the world, so it is done only when somebody has been in the kernel.
+func someoneIsRunnable() bool { return bytes.Contains(stacks(), []byte(" [runnable")) }
+
+func stacks() []byte {
+	text := make([]byte, 1<<20)
+	return text[:runtime.Stack(text, true)]
+}
 
 // collector is the garbage collector of a process that runs only when it is
 // asked to, for as long as somebody has taken it.

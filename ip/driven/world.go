@@ -76,7 +76,7 @@ func New(config Config) *World {
 		due:     map[uint64]time.Duration{},
 	}
 	garbage.take()
-	othersWait() // who is in the kernel before anybody of this world
+	countInKernel()
 	return w
 }
 
