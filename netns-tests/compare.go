@@ -21,7 +21,7 @@ type Row struct {
 
 // Comparison is two traces of one scenario, event by event.
 type Comparison struct {
-	Rows  []Row          `json:"rows"`
+	Rows  []Row          `json:"rows,omitempty"`
 	Rules map[string]int `json:"rules"` // how often each was needed
 	Same  bool           `json:"same"`
 }

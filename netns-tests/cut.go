@@ -1,6 +1,9 @@
 package parity
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // The rule SegmentCount: data of one direction, with the acknowledgements of
 // the other, that is cut otherwise.
@@ -33,22 +36,53 @@ func wayOf(e Event) string {
 }
 
 // cutDifferently tells whether two runs carry the same bytes, cut into segments
-// that are up to 20 bytes shorter over IPv6.
+// that are up to 20 bytes shorter over IPv6. Runs whose segments are the same,
+// one by one, are not cut differently: what differs in them is something else.
 func (c *comparison) cutDifferently(four, six []Event) bool {
 	a, b := measure(four), measure(six)
-	if a.way != b.way || a.segments == 0 || b.segments == 0 || a.longest < b.longest || a.longest > b.longest+20 {
+	if a.way != b.way || len(a.data) == 0 || len(b.data) == 0 || a.longest < b.longest || a.longest > b.longest+20 {
 		return false
 	}
 	if a.bytes != b.bytes && !inSegments(a.bytes, b.bytes, c.unit()) {
 		return false
 	}
-	// Not more than what 20 bytes a segment make, and one.
-	most := a.segments*20/max(b.longest, 1) + 1
-	if b.segments < a.segments-1 || b.segments > a.segments+most {
+	if len(a.data) == len(b.data) && c.segmentByte(a.data, b.data) {
 		return false
 	}
-	c.more[a.way] += b.segments - a.segments
-	c.extra[four[0].Step] += max(b.segments-a.segments, 0) + 1
+	// Not more than what 20 bytes a segment make, and one.
+	more, most := len(b.data)-len(a.data), len(a.data)*20/max(b.longest, 1)+1
+	if more < -1 || more > most {
+		return false
+	}
+	// The rest of the run is as long, and takes as long.
+	rest4, rest6 := len(four)-len(a.data), len(six)-len(b.data)
+	took4, took6 := four[len(four)-1].Tick-four[0].Tick, six[len(six)-1].Tick-six[0].Tick
+	if four[0].Tick != six[0].Tick && c.extra[four[0].Step] == 0 || apart(rest4, rest6) > apart(more, 0) || apart(took4, took6) > 2*(most+1) {
+		return false
+	}
+	if a.odd != b.odd || a.again != b.again || apart(a.repeated, b.repeated) > 20*a.again || !inOrder(four) || !inOrder(six) {
+		return false
+	}
+	c.more[a.way] += more
+	c.extra[four[0].Step] += max(more, 0) + 1
+	return true
+}
+
+// inOrder tells that no event of a run is before one that comes ahead of it.
+func inOrder(run []Event) bool {
+	return slices.IsSortedFunc(run, func(a, b Event) int { return a.Tick - b.Tick })
+}
+
+func apart(a, b int) int { return max(a-b, b-a) }
+
+// segmentByte tells that segments are the same one by one, full ones 20 bytes
+// apart.
+func (c *comparison) segmentByte(four, six []int) bool {
+	for i, n := range four {
+		if n != six[i] && n-six[i] != 20 {
+			return false
+		}
+	}
 	return true
 }
 
@@ -57,25 +91,39 @@ func (c *comparison) cutDifferently(four, six []Event) bool {
 // there is more, and one.
 func (c *comparison) takesLonger(four, six Event) bool {
 	extra := c.extra[four.Step]
-	return extra > 0 && four.Lane != Wire && max(four.Tick-six.Tick, six.Tick-four.Tick) <= 2*extra
+	return extra > 0 && four.Lane != Wire && apart(four.Tick, six.Tick) <= 2*extra
 }
 
 type measured struct {
-	way                      string
-	bytes, segments, longest int
+	way            string
+	data           []int // bytes of each segment that has some
+	bytes, longest int
+	again          int // segments that were sent again, and their bytes
+	repeated       int
+	odd            string // what else is said of segments: closed windows, unknown words
 }
 
 func measure(events []Event) (m measured) {
 	for _, e := range events {
 		s := e.segment
-		if s == nil || s.data == 0 {
+		n, carries := e.number("data")
+		if !carries {
+			if what := strings.TrimPrefix(strings.TrimPrefix(e.What, "sends "), "gets "); what != "ACK" && what != "ACK with a closed window" {
+				m.odd += what
+			}
 			continue
 		}
 		m.way = wayOf(e)
-		m.segments++
-		m.longest = max(m.longest, s.data)
-		if !s.again {
-			m.bytes += s.data
+		m.data = append(m.data, n)
+		m.longest = max(m.longest, n)
+		if s.again {
+			m.again++
+			m.repeated += n
+		} else {
+			m.bytes += n
+		}
+		if what := strings.TrimPrefix(e.What, m.way+" "); what != "ACK" && what != "ACK again" {
+			m.odd += what
 		}
 	}
 	return m

@@ -70,6 +70,52 @@ func (r *Report) Agrees() bool {
 	return ran > 0
 }
 
+// Headline says it in a line: "552 of 552 are the same".
+func (r *Report) Headline() string {
+	ran, same := 0, 0
+	for _, x := range r.Results {
+		if x.Verdict == NotRun {
+			continue
+		}
+		ran++
+		if x.Verdict == Same {
+			same++
+		}
+	}
+	s := fmt.Sprintf("%d of %d are the same", same, ran)
+	if left := len(r.Results) - ran; left > 0 {
+		s += fmt.Sprintf(", %d were not run", left)
+	}
+	return s
+}
+
+// Failures are what went wrong in the families, each with its name.
+func (x *Result) Failures() (list []string) {
+	for _, t := range []*Trace{x.IPv4, x.IPv6} {
+		if t == nil {
+			continue
+		}
+		for _, f := range t.Failures {
+			list = append(list, fmt.Sprintf("IPv%d: %s", t.Family, f))
+		}
+	}
+	return list
+}
+
+// WithoutTraces is the result without its traces and the rows that are the
+// same: what is left is small, and enough to see what differs.
+func (x Result) WithoutTraces() Result {
+	x.Rows = slices.DeleteFunc(slices.Clone(x.Rows), func(r Row) bool { return r.Same })
+	for _, t := range []**Trace{&x.IPv4, &x.IPv6} {
+		if *t != nil {
+			small := **t
+			small.Events = nil
+			*t = &small
+		}
+	}
+	return x
+}
+
 // Missing are the places that the machine does not have, with the reason.
 func (r *Report) Missing() (list []string) {
 	seen := map[string]bool{}

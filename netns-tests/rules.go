@@ -4,9 +4,9 @@ import "strings"
 
 // Rule is something that must differ between the families.
 type Rule struct {
-	Name string
-	What string // that differs
-	Why  string // with the source
+	Name string `json:"name"`
+	What string `json:"what"` // that differs
+	Why  string `json:"why"`  // with the source
 }
 
 // Rules are all of them. Anything else that differs is a failure.

@@ -1,6 +1,10 @@
 package parity
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Where time is real, two runs of the same scenario differ in ways that mean
 // nothing: how the kernel cuts what it sends, when it acknowledges, whether a
@@ -19,7 +23,7 @@ var realLanes = []Lane{WireSent, WireGot}
 // steady makes of a trace what is the same in each run:
 //
 //   - steps: as they are;
-//   - states: the way from FIN_WAIT_1 to TIMED_WAIT or CLOSED is one step;
+//   - states: by socket; the way from FIN_WAIT_1 to TIMED_WAIT or CLOSED is one step;
 //   - wire: acknowledgements and whatever comes again are left out, the data of
 //     one direction of a connection is one event between its SYN and its FIN or
 //     RST, and RSTs that follow each other are one;
@@ -65,7 +69,24 @@ func steady(t *Trace) *Trace {
 	for _, q := range order {
 		s.Events = append(s.Events, q.end()...)
 	}
+	// Two sockets have no order between them, nor have two directions.
+	slices.SortStableFunc(s.Events, func(a, b Event) int {
+		return cmp.Or(strings.Compare(string(a.Lane), string(b.Lane)), strings.Compare(orderOf(a), orderOf(b)))
+	})
 	return s
+}
+
+// orderOf is what the events of a lane are ordered by; those with the same keep
+// theirs.
+func orderOf(e Event) string {
+	switch e.Lane {
+	case States:
+		socket, _, _ := strings.Cut(e.What, ":")
+		return socket
+	case Drops:
+		return e.What
+	}
+	return ""
 }
 
 func laneOf(what string) Lane {

@@ -2,6 +2,7 @@ package parity
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -11,13 +12,8 @@ import (
 // when nothing is.
 func (x *Result) Difference() string {
 	var b strings.Builder
-	for _, t := range []*Trace{x.IPv4, x.IPv6} {
-		if t == nil {
-			continue
-		}
-		for _, f := range t.Failures {
-			fmt.Fprintf(&b, "  IPv%d: %s\n", t.Family, f)
-		}
+	for _, f := range x.Failures() {
+		fmt.Fprintf(&b, "  %s\n", f)
 	}
 	first := slices.IndexFunc(x.Rows, func(r Row) bool { return !r.Same })
 	if first < 0 {
@@ -53,4 +49,86 @@ func cell(e *Event) string {
 		s = fmt.Sprintf("%d %s", e.Step+1, s)
 	}
 	return s
+}
+
+// WriteText writes the report as a table, IPv4 | IPv6 | same?, a line for each
+// scenario, and after it what differs.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	width := len("scenario")
+	for _, x := range r.Results {
+		width = max(width, len(x.Scenario))
+	}
+	line := func(name, four, six, same, where string) {
+		fmt.Fprintf(&b, "%-*s  %-6s  %-6s  %-9s  %s\n", width, name, four, six, same, where)
+	}
+	line("scenario", "IPv4", "IPv6", "same?", "where")
+	for _, s := range r.byScenario() {
+		line(s.name, s.four, s.six, s.same, strings.TrimSpace(s.where))
+	}
+	for i := range r.Results {
+		x := &r.Results[i]
+		if x.Verdict == Failed || x.Verdict == Different {
+			fmt.Fprintf(&b, "\n%s at %s: %s\n  %s\n%s", x.Scenario, x.Place, x.Verdict, x.Shows, x.Difference())
+		}
+	}
+	uses := map[string]int{}
+	for _, x := range r.Results {
+		for name, n := range x.Rules {
+			uses[name] += n
+		}
+	}
+	b.WriteString("\nWhat must differ, by rule:\n")
+	for _, rule := range Rules {
+		fmt.Fprintf(&b, "  %-16s %6d times  %s\n", rule.Name, uses[rule.Name], rule.What)
+	}
+	for _, why := range r.Missing() {
+		fmt.Fprintf(&b, "\nNOT RUN, %s\n", why)
+	}
+	fmt.Fprintf(&b, "\n%s, in %.1f s, seed %d\n", r.Headline(), r.Took.Seconds(), r.Seed)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// scenarioLine is a scenario at all its places.
+type scenarioLine struct{ name, four, six, same, where string }
+
+func (r *Report) byScenario() (list []scenarioLine) {
+	at := map[string]int{}
+	for i := range r.Results {
+		x := &r.Results[i]
+		n, seen := at[x.Scenario]
+		if !seen {
+			n = len(list)
+			at[x.Scenario] = n
+			list = append(list, scenarioLine{name: x.Scenario, four: "-", six: "-", same: "-"})
+		}
+		l := &list[n]
+		if x.Verdict == NotRun || x.Verdict == Interrupted {
+			l.where += " (" + x.Place + ")"
+			continue
+		}
+		l.where += " " + x.Place
+		for _, f := range []struct {
+			trace *Trace
+			text  *string
+		}{{x.IPv4, &l.four}, {x.IPv6, &l.six}} {
+			switch {
+			case len(f.trace.Failures) > 0:
+				*f.text = "fails"
+			case *f.text == "-":
+				*f.text = "ok"
+			}
+		}
+		switch {
+		case !x.Same:
+			l.same = "NO"
+		case l.same == "-":
+			l.same = "yes"
+		}
+		if x.Verdict != Same {
+			l.where += "!"
+		}
+	}
+	return list
 }

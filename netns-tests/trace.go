@@ -64,7 +64,7 @@ func (e Event) number(name string) (int, bool) {
 // Trace is what one run of a scenario showed.
 type Trace struct {
 	Family int     `json:"family"` // 4 or 6
-	Events []Event `json:"events"`
+	Events []Event `json:"events,omitempty"`
 
 	// MTU and MSS are those of the run: what a rule explains a size by.
 	MTU int `json:"mtu"`

@@ -24,6 +24,7 @@ a packet pool of fixed size, TCP, and an SMTP client.
     nxduo ping --alone -c 3           ping the host from a stack on a TUN device
     nxduo pool --payload 800 --memory 8000 --body 2000   what a mail takes of a packet pool
     nxduo study out --both --drop 5 --delay 40ms   a stream with losses: live, as a trace, as a report
+    nxduo parity                      the same over IPv4 and IPv6? conversations, event by event
     nxduo bench                       what it costs, compared with the kernel
 
 ` + exitHelp
@@ -42,6 +43,8 @@ type commands struct {
 	Diff   diffCommand   `cmd:"" help:"Tell what differs between two studies."`
 	Sweep  sweepCommand  `cmd:"" help:"Run a workload over losses and pool sizes, and find the smallest pool that is enough."`
 	Trace  traceCommand  `cmd:"" help:"Check the trace of a study, or print its schema."`
+
+	Parity parityCommand `cmd:"" help:"Run conversations over IPv4 and IPv6, in memory and in namespaces, and compare both event by event."`
 
 	Bench bench.Command `cmd:"" help:"Measure the stack, in turns with the kernel and with the naive design."`
 }
