@@ -4,9 +4,10 @@
 //
 //	go test -v ./netns-tests/interop
 //
+// They are Postfix, Exim, OpenSMTPD and aiosmtpd; .ci/run deps brings them.
 // Postfix is Debian's package with a configuration of its own on file systems
 // in memory, which nobody else sees and which are gone with the test, however
-// it ends. What Postfix takes it hands on to a server in the test, so that each
+// it ends; so are the others. What a server takes it hands on to a server in the test, so that each
 // mail is judged by what arrived, not only by the reply.
 //
 // Where a server is not installed, or the namespaces are not to be had, the

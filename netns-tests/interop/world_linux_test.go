@@ -18,6 +18,7 @@ import (
 	"gonetx/netns-tests/mailserver"
 	"gonetx/netns-tests/topology"
 	"gonetx/packetpool"
+	"gonetx/packetpool/nx"
 	"gonetx/packetpool/nxtest"
 	"gonetx/smtp"
 	"gonetx/tcp"
@@ -119,6 +120,11 @@ func (w *world) send(t *testing.T, server netip.Addr, l letter) (smtp.ClientInfo
 	}
 	if l.port == 0 {
 		l.port = smtp.DefaultPort
+	}
+	for _, timeout := range []*nx.Wait{&l.config.GreetingTimeout, &l.config.EnvelopeTimeout, &l.config.MessageTimeout} {
+		if *timeout == 0 {
+			*timeout = 20 * nx.TicksPerSecond // not minutes, should a server be silent
+		}
 	}
 	client := &smtp.Client{Config: &l.config}
 	require.NoError(t, smtp.ClientCreate(client, &w.inst, w.pool, l.user, l.password, l.from, l.domain, l.auth, server, l.port))
