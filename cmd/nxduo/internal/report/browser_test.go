@@ -111,7 +111,7 @@ func TestPageInBrowser(t *testing.T) {
 		Canvases                                        int
 		Drawn, Scales, Together, Dark                   bool
 		Whole, Hover, Dragged, WheelAlone, Wheel, Moved string
-		Reset, First, Second, Back, Shown               string
+		Reset, First, Second, Back, Shown, Flag         string
 		Values                                          []string
 		Tables                                          [][2]any
 		OtherWay                                        int
@@ -126,6 +126,7 @@ func TestPageInBrowser(t *testing.T) {
 	assert.Contains(t, hover, "seq 5 841 to 7 301, 1 460 bytes")
 	assert.Contains(t, hover, "sent again (tail probe) after 15.0 ms; before: fault: by chance")
 	assert.Contains(t, plainSpaces(strings.Join(seen.Values, "|")), "in flight", "the other graphs tell what they have at this time")
+	assert.Contains(t, plainSpaces(seen.Flag), "Found at 29.000 msSlow start ended at 29.0 ms", "a finding has a flag above the graph")
 	assert.NotEqual(t, seen.Whole, seen.Dragged)
 	assert.True(t, seen.Together)
 	assert.Equal(t, seen.Dragged, seen.WheelAlone, "the wheel alone scrolls the page")

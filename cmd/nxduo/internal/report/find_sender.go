@@ -55,6 +55,40 @@ func (r *handshake) tell(found func(Finding)) {
 	}
 }
 
+// options tells what both sides of the first connection said of themselves.
+type options struct {
+	offer, answer *trace.Segment
+	connection    int
+	at            float64
+}
+
+func (r *options) see(e *trace.Event) {
+	s, _ := segment(e)
+	switch {
+	case s == nil || !has(s, "S") || r.answer != nil:
+	case !has(s, "A") && r.offer == nil:
+		r.offer, r.connection, r.at = s, s.Connection, e.Time
+	case has(s, "A") && r.offer != nil && s.Connection == r.connection:
+		r.answer = s
+	}
+}
+
+func (r *options) tell(found func(Finding)) {
+	if r.answer == nil {
+		return
+	}
+	yes := func(is bool, word string) string {
+		if is {
+			return word
+		}
+		return "no " + word
+	}
+	found(Finding{Level: Fine, Connection: r.connection, At: r.at,
+		Text: fmt.Sprintf("The SYNs agreed on segments of %s and %s, %s, %s.", count(r.offer.MSS, "byte"), count(r.answer.MSS, "byte"),
+			yes(r.offer.Selective && r.answer.Selective, "selective acknowledgements"), yes(r.offer.Scale != nil && r.answer.Scale != nil, "window scaling")),
+		Reference: "RFC 9293 section 3.7.1, RFC 2018, RFC 7323"})
+}
+
 func times(n int) string {
 	switch n {
 	case 1:

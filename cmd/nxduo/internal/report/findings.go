@@ -43,7 +43,7 @@ func Findings(t *trace.Trace) []Finding {
 	for i := range t.Header.Families {
 		f := &t.Header.Families[i]
 		rules := []rule{
-			&handshake{}, &retransmissions{}, &backoff{}, &duplicates{}, &congestion{}, &roundTrip{}, &limits{},
+			&handshake{}, &options{}, &retransmissions{}, &backoff{}, &duplicates{}, &congestion{}, &roundTrip{}, &limits{},
 			&pauses{}, &smallSegments{mss: f.MSS},
 			&acknowledging{}, &peerAcknowledging{}, &closedWindow{}, &order{},
 			&pools{header: f.Pools}, &losses{}, &calls{}, &sockets{}, &dialogue{}, &run{},

@@ -164,6 +164,14 @@ func TestHandshakeAgain(t *testing.T) {
 	said(t, Findings(&peer.Trace), "The peer sent its SYN-ACK again, once, first at 1.00 s.")
 }
 
+func TestOptions(t *testing.T) {
+	s := newScript()
+	said1 := func(d *trace.Segment) { d.MSS, d.Selective = 1460, true }
+	s.sent(0, 0, 0, flagged("S"), said1)
+	s.got(1, 0, 0, flagged("SA"), said1, func(d *trace.Segment) { d.MSS = 1200; d.Scale = new(int) })
+	said(t, Findings(&s.Trace), "The SYNs agreed on segments of 1 460 bytes and 1 200 bytes, selective acknowledgements, no window scaling.")
+}
+
 func TestDuplicateAcknowledgements(t *testing.T) {
 	s := newScript()
 	for i := range 5 {

@@ -58,6 +58,7 @@ type more struct {
 	SACK       [][2]int64  `json:"sack,omitempty"`
 	MSS        int         `json:"mss,omitempty"`
 	Scale      *int        `json:"scale,omitempty"`
+	Selective  bool        `json:"selective,omitempty"`
 	OutOfOrder bool        `json:"late,omitempty"`
 	Again      bool        `json:"again,omitempty"`
 	Cause      trace.Cause `json:"cause,omitempty"`
@@ -211,7 +212,7 @@ func (c *connection) segment(e *trace.Event, d *trace.Segment) {
 	s, direction := &c.Segments, way(e.Name == trace.SegmentReceived)
 	c.bytes[direction] += int64(d.Length)
 	m := more{
-		SACK: d.SACK, MSS: d.MSS, Scale: d.Scale, OutOfOrder: d.OutOfOrder,
+		SACK: d.SACK, MSS: d.MSS, Scale: d.Scale, Selective: d.Selective, OutOfOrder: d.OutOfOrder,
 		Again: d.Again, Cause: d.Cause, Waited: d.Waited, Earlier: d.Earlier,
 	}
 	if d.Segments > 1 {

@@ -24,6 +24,29 @@ function within(list, from, to) {
 	return low === 0 && high === list.length ? list : list.slice(low, high);
 }
 
+// Findings are flags above the graph, at their time.
+
+const flagsOf = family => family.flags ??= data.findings.filter(f => f.family === family.family && f.at >= 0 && f.level !== 'fine').sort((a, b) => a.at - b.at);
+
+function drawFlags(chart, ctx, family) {
+	let last = -1e9;
+	for (const f of flagsOf(family)) {
+		const x = chart.x(f.at);
+		if (f.at < chart.view.from || f.at > chart.view.to || x - last < 4) continue;
+		last = x;
+		ctx.fillStyle = f.level === 'problem' ? theme.red : theme.orange;
+		ctx.beginPath();
+		if (f.level === 'problem') { ctx.moveTo(x - 4.5, 2); ctx.lineTo(x + 4.5, 2); ctx.lineTo(x, 11); } else { ctx.moveTo(x, 2); ctx.lineTo(x + 4, 6.5); ctx.lineTo(x, 11); ctx.lineTo(x - 4, 6.5); }
+		ctx.fill();
+	}
+}
+
+function flagAt(chart, family, x) {
+	const near = flagsOf(family).filter(f => Math.abs(chart.x(f.at) - x) < 7);
+	if (!near.length) return null;
+	return { t: near[0].at, v: 0, text: () => [`Found at ${moment(near[0].at)}`, ...near.map(f => f.text)] };
+}
+
 // Time and sequence numbers of one direction, as tcptrace draws them.
 
 // sequenceOf sorts the segments of a connection into what is drawn.
@@ -62,7 +85,7 @@ const sequence = {
 	id: 'sequence', title: 'Time and sequence numbers', unit: 'bytes', height: 340,
 	legend: [
 		['segment', 'bar', 'blue'], ['sent again', 'diamond', 'red'], ['lost', 'cross', 'red'], ['acknowledged', 'line', 'green'],
-		['edge of the window', 'dashes', 'orange'], ['SACK', 'bar', 'purple'], ['out of order', 'triangle', 'orange'], ['window closed', 'square', 'red'], ['SYN FIN RST', 'letter', 'text'],
+		['edge of the window', 'dashes', 'orange'], ['SACK', 'bar', 'purple'], ['out of order', 'triangle', 'orange'], ['window closed', 'square', 'red'], ['SYN FIN RST', 'letter', 'text'], ['a finding', 'flag', 'orange'],
 	],
 
 	range(family, view) {
@@ -94,12 +117,14 @@ const sequence = {
 		chart.marks(all(q.lost), 'cross', theme.red, 4.5);
 		chart.marks(all(q.shut), 'square', theme.red, 3.5);
 		chart.letters(all(q.letters), theme.text);
+		drawFlags(chart, ctx, family);
 	},
 
 	// hit is the segment, loss or acknowledgement next to a place.
 	hit(family, chart, x, y) {
 		const c = connectionOf(family);
 		if (!c) return null;
+		if (y < chart.top) return flagAt(chart, family, x);
 		const s = c.segments, direction = selected.direction, reach = 24;
 		let best = null;
 		const offer = (distance, t, v, text) => { if (distance < reach && (!best || distance < best.distance)) best = { distance, t, v, text }; };
@@ -146,6 +171,7 @@ function remarks(m) {
 	if (m.late) words.push('out of order');
 	if (m.sack) words.push('SACK ' + m.sack.map(b => `${group(b[0])}–${group(b[1])}`).join(', '));
 	if (m.mss) words.push(`MSS ${m.mss}`);
+	if (m.selective) words.push('SACK permitted');
 	if (m.scale !== undefined) words.push(`window scale ${m.scale}`);
 	if (m.n) words.push(`${m.n} segments on the wire`);
 	return words.join('; ');
@@ -163,12 +189,9 @@ function describeLost(c, i) {
 	return [`Lost at ${moment(l.t[i])} on the way ${l.d[i] ? 'in' : 'out'}: ${flags(l.f[i])}`, `seq ${group(l.s[i])} to ${group(l.s[i] + l.l[i])}, ${group(l.l[i])} bytes`, l.r[i]];
 }
 
-// nearest is the moment of a column next to a place, for graphs whose values
-// hold until the next one: what held at x.
-function nearest(times, chart, x) {
-	const i = lower(times, chart.time(x) + 1e-9) - 1;
-	return i;
-}
+// nearest is the place in a column of what held at x, for graphs whose values
+// hold until the next one; -1: nothing yet.
+const nearest = (times, chart, x) => lower(times, chart.time(x) + 1e-9) - 1;
 
 // flightOf is how many bytes that were sent are not acknowledged, after each
 // segment that changes it: the sender's own number is known only when something
@@ -186,7 +209,7 @@ function flightOf(c) {
 	return c.flight = flight;
 }
 
-const window_ = {
+const congestionWindow = {
 	id: 'window', title: 'Congestion window', unit: 'bytes', height: 190,
 	legend: [['congestion window', 'line', 'blue'], ['ssthresh', 'dashes', 'orange'], ['in flight', 'area', 'green']],
 

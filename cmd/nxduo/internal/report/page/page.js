@@ -8,7 +8,7 @@ whole.to *= 1.012;
 const view = { ...whole };
 let cursor = null, brush = null, pending = false, changed = true;
 
-const graphs = [sequence, window_, roundTrip, ...[...new Set(families.flatMap(f => f.pools.map(p => p.name)))].map(poolGraph), ladder]
+const graphs = [sequence, congestionWindow, roundTrip, ...[...new Set(families.flatMap(f => f.pools.map(p => p.name)))].map(poolGraph), ladder]
 	.filter(g => g !== ladder || families.some(f => f.dialogue.length));
 const rows = []; // { graph, charts, figures }
 const tip = document.getElementById('tip');
@@ -36,6 +36,7 @@ function swatch(kind, color) {
 		square: `<path d="M7 2h8v8H7z" ${line}/>`,
 		up: `<path d="M11 12V2M7.500 6 11 1l3.500 5z" stroke="${c}" fill="${c}"/>`,
 		down: `<path d="M11 0v10M7.500 6 11 11l3.500-5z" stroke="${c}" fill="${c}"/>`,
+		flag: `<path d="M11 1.500 15 6 11 10.500 7 6z" fill="${c}" stroke="${c}"/>`,
 		letter: `<text x="11" y="10.500" text-anchor="middle" font-size="11" font-weight="bold" fill="${c}">S</text>`,
 		area: `<rect x="2" y="1" width="18" height="10" fill="${c}" fill-opacity="0.25"/><path d="${hatching}" stroke="${c}" fill="none" stroke-width="1.200"/>`,
 	}[kind.split(' ')[0]];

@@ -24,6 +24,9 @@
 	seen.hover = tipText();
 	seen.values = (render(), rows.flatMap(r => r.charts.map(c => c.now.textContent)));
 
+	fire(chart.canvas, 'pointermove', chart.x(flagsOf(chart.family)[0].at), 6);
+	seen.flag = tipText();
+
 	fire(chart.canvas, 'pointerdown', 150, 100, { button: 0 });
 	fire(chart.canvas, 'pointermove', 300, 100);
 	fire(chart.canvas, 'pointerup', 300, 100);
