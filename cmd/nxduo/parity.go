@@ -24,6 +24,7 @@ type parityCommand struct {
 
 	List   bool `help:"List scenarios and places, and run nothing."`
 	Format bool `help:"Describe the files of scenarios, and run nothing."`
+	Matrix bool `help:"Run the matrix of loss x pool size x family instead, in memory: how many transfers complete intact, and how the others end."`
 
 	HTML   string `name:"html" placeholder:"FILE" help:"Write a page with both traces of everything side by side."`
 	JSON   bool   `name:"json" help:"Print the result as one JSON object."`
@@ -41,6 +42,7 @@ It runs in memory, with time driven, on TUN devices with the Linux kernel as the
     nxduo parity --scenario 'mail-*' --html parity.html
     nxduo parity --file my.parity --only tun
     nxduo parity --format
+    nxduo parity --matrix --seed 7
 
 Exit codes:
     0    everything was run, and both families are the same
@@ -54,6 +56,9 @@ func (c *parityCommand) Run(std streams) error {
 	if c.Format {
 		_, err := io.WriteString(std.out, parity.Format())
 		return err
+	}
+	if c.Matrix {
+		return c.matrix(std.out)
 	}
 	scenarios, err := c.choose()
 	if err != nil {
@@ -89,6 +94,28 @@ func (c *parityCommand) Run(std streams) error {
 		return err
 	}
 	return c.verdict(ctx, report)
+}
+
+// matrix runs the matrix.
+func (c *parityCommand) matrix(w io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cells, err := parity.Matrix(ctx, c.Seed)
+	if ctx.Err() != nil {
+		return &failure{code: exitInterrupted, what: "interrupted"}
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = writeJSON(w, cells)
+	} else {
+		err = parity.WriteMatrix(w, cells, true)
+	}
+	if slices.ContainsFunc(cells, func(c parity.Cell) bool { return len(c.Failures) > 0 }) {
+		return &failure{code: exitOther, what: "a transfer neither completed intact nor ended with an error in its time"}
+	}
+	return err
 }
 
 // page opens the file for the page, before anything runs.
