@@ -13,9 +13,10 @@ import (
 
 // newTCP is gVisor's TCP. With a recorder it tells of each connection's sender
 // after each segment that it has received; gVisor has no such hook for what is
-// sent, nor for its timers.
-func newTCP(instance string, recorder nx.Recorder) stack.TransportProtocolFactory {
-	if recorder == nil {
+// sent, nor for its timers. With the release's timing gVisor's sender decides
+// nothing, and is not told of.
+func newTCP(instance string, release bool, recorder nx.Recorder) stack.TransportProtocolFactory {
+	if recorder == nil || release {
 		return tcp.NewProtocol
 	}
 	return tcp.NewProtocolProbe(func(s *tcp.TCPEndpointState) {

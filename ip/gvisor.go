@@ -36,7 +36,7 @@ func newStack(name string, clock nx.Clock, release bool, recorder nx.Recorder) *
 		},
 		// Pings and raw packets never reach the stack, so that TCP is its only
 		// transport; echo requests are answered by the network protocols.
-		TransportProtocols: []stack.TransportProtocolFactory{newTCP(name, recorder)},
+		TransportProtocols: []stack.TransportProtocolFactory{newTCP(name, release, recorder)},
 		Clock:              newStackClock(clock),
 		// A segment to an address of the instance's own goes to the link, where
 		// the gate sees it in both directions, counts it, and takes packets for it.

@@ -11,7 +11,7 @@ import (
 
 type diffCommand struct {
 	A    string `arg:"" name:"a" help:"The folder of a study, or a trace."`
-	B    string `arg:"" name:"b" help:"Another one."`
+	B    string `arg:"" optional:"" name:"b" help:"Another one. Without it, the families of A are compared."`
 	JSON bool   `name:"json" help:"Print the differences as one JSON object."`
 }
 
@@ -19,6 +19,7 @@ func (diffCommand) Help() string {
 	return `It compares two runs: what was set up, what came of it, and the first event in which they part. Times that differ by a tenth or by 5 ms are taken as the same. What came in, and when, is compared in counts only, because it depends on the time.
 
     nxduo diff study-out-1 study-out-2
+    nxduo diff study-mail-both            IPv4 and IPv6 of one run
     nxduo diff lossy/trace.jsonl clean/trace.jsonl --json
 
 Exit codes:
@@ -32,8 +33,17 @@ func (c *diffCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	b, err := readWhole(c.B)
-	if err != nil {
+	var b *trace.Trace
+	if c.B == "" {
+		ok := false
+		names := a.Header.Families
+		if a, b, ok = trace.Between(a); !ok {
+			return usage("%s is not of two families; name another trace", c.A)
+		}
+		if !c.JSON {
+			fmt.Fprintf(std.out, "A is %s, B is %s.\n\n", names[0].Family, names[1].Family)
+		}
+	} else if b, err = readWhole(c.B); err != nil {
 		return err
 	}
 	d := trace.Diff(a, b)

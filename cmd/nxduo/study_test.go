@@ -80,6 +80,34 @@ func TestStudyJSON(t *testing.T) {
 	assert.Contains(t, r.err, "IP pool of 10 x 128", "the lines go elsewhere")
 }
 
+// Where there is no TUN device a study says so, and runs in memory.
+func TestStudyWithoutDevice(t *testing.T) {
+	namespaces(t)
+	path, err := program()
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "s")
+	hidden := func(args string) invocation {
+		return invocation{args: []string{"-m", "sh", "-c", "mount -t tmpfs none /dev/net && exec " + path + " " + args}}
+	}
+	r := hidden("study request --times 3 --both --out "+dir).runAs(t, "unshare")
+	require.Equal(t, exitOK, r.code, r.both())
+	assert.Contains(t, r.out, "There is no TUN device here: open /dev/net/tun: /dev/net/tun is missing")
+	assert.Contains(t, r.out, "The network in memory takes its place.")
+	tr, err := readFolder(dir)
+	require.NoError(t, err)
+	assert.Equal(t, "ram", tr.Header.Families[0].Link.Kind)
+	assert.NotEmpty(t, tr.Header.Notes)
+
+	other := filepath.Join(t.TempDir(), "s")
+	r = hidden("study --link tun --out "+other).runAs(t, "unshare")
+	assert.Equal(t, exitNoTUN, r.code, r.both())
+	assert.NoDirExists(t, other, "nothing is left of a run that did not begin")
+
+	r = hidden("sweep out --drops 0 --packets 8 --size 10k").runAs(t, "unshare")
+	assert.Equal(t, exitOK, r.code, r.both())
+	assert.Contains(t, r.out, "The network in memory takes its place")
+}
+
 // When the user interrupts, the folder is complete.
 func TestStudyInterrupted(t *testing.T) {
 	path, err := program()
@@ -216,6 +244,10 @@ func TestDiffCommand(t *testing.T) {
 	var d trace.Differences
 	require.NoError(t, json.Unmarshal([]byte(r.out), &d))
 	assert.Len(t, d.Partings, 2)
+
+	r = nxduo(t, "diff", a)
+	assert.Contains(t, r.out, "A is IPv4, B is IPv6")
+	assert.Equal(t, exitUsage, nxduo(t, "diff", a, "/nowhere").code)
 }
 
 func TestSweep(t *testing.T) {

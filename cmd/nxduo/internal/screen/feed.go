@@ -7,11 +7,13 @@ import (
 )
 
 // Feed brings a run's events to a view, which takes them when it draws: who
-// pushes never waits.
+// pushes never waits. A view keeps all that it gets, so of a very long run it
+// gets only the beginning, and from there on what is rare.
 type Feed struct {
 	mu     sync.Mutex // guards the fields below
 	header *trace.Header
 	events []trace.Event
+	pushed int
 	done   bool
 	words  string // at the end
 }
@@ -27,8 +29,17 @@ func (f *Feed) Header(h trace.Header) {
 func (f *Feed) Push(e trace.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.pushed++; f.pushed > most {
+		switch e.Data.(type) {
+		case *trace.Segment, *trace.Congestion, *trace.Dropped, *trace.Changed, *trace.Call, *trace.Empty:
+			return
+		}
+	}
 	f.events = append(f.events, e)
 }
+
+// most is how many events a view gets before it gets only the rare ones.
+const most = 400_000
 
 // Done tells that the run has ended, in what words.
 func (f *Feed) Done(words string) {

@@ -39,7 +39,8 @@ func (d *Differences) None() bool {
 }
 
 // Diff compares two traces. Times alone are no difference of events: the first
-// event that differs is one of another kind, or of other segments. What was
+// event that differs is one of another kind, or of other segments; segments of
+// runs with another MSS cannot be the same, and are left out of that. What was
 // received, and states of the sender, depend on the time, and are compared as
 // counts only.
 func Diff(a, b *Trace) Differences {
@@ -49,7 +50,7 @@ func Diff(a, b *Trace) Differences {
 	for _, family := range inBoth(a, b) {
 		ra, rb := sa[family], sb[family]
 		d.outcome(family, ra, rb)
-		if p, ok := parting(family, a, b); ok {
+		if p, ok := parting(family, a, b, mssOf(a, family) == mssOf(b, family)); ok {
 			d.Partings = append(d.Partings, p)
 		}
 		d.find(family, ra, rb)
@@ -222,7 +223,7 @@ func each[K cmp.Ordered](a, b map[K]int, f func(key K, a, b int)) {
 // compared are the events of a family whose order does not depend on the time:
 // what each connection sends that is new, the dialogue, and the states of
 // sockets. Their words have no times.
-func compared(t *Trace, family string) (list []*Event, words []string) {
+func compared(t *Trace, family string, segments bool) (list []*Event, words []string) {
 	for i := range t.Events {
 		e := &t.Events[i]
 		if e.Family != family {
@@ -231,7 +232,7 @@ func compared(t *Trace, family string) (list []*Event, words []string) {
 		text := ""
 		switch d := e.Data.(type) {
 		case *Segment:
-			if e.Name == SegmentSent && (d.Length > 0 || d.Flags != "A") {
+			if segments && e.Name == SegmentSent && (d.Length > 0 || d.Flags != "A") {
 				text = fmt.Sprintf("%d sent [%s] seq %d len %d", d.Connection, d.Flags, d.Seq, d.Length)
 				if d.Again {
 					text += ", again: " + string(d.Cause)
@@ -248,9 +249,9 @@ func compared(t *Trace, family string) (list []*Event, words []string) {
 }
 
 // parting finds the first event that differs.
-func parting(family string, a, b *Trace) (Parting, bool) {
-	ea, wa := compared(a, family)
-	eb, wb := compared(b, family)
+func parting(family string, a, b *Trace, segments bool) (Parting, bool) {
+	ea, wa := compared(a, family, segments)
+	eb, wb := compared(b, family, segments)
 	for i := range max(len(wa), len(wb)) {
 		if i < len(wa) && i < len(wb) && wa[i] == wb[i] {
 			continue
@@ -265,6 +266,59 @@ func parting(family string, a, b *Trace) (Parting, bool) {
 		return p, true
 	}
 	return Parting{}, false
+}
+
+func mssOf(t *Trace, family string) int {
+	for _, f := range t.Header.Families {
+		if f.Family == family {
+			return f.MSS
+		}
+	}
+	return 0
+}
+
+// Between makes two traces of the families of one, as if both were runs over a
+// family of the name "both", so that Diff compares them. False: it has not two.
+func Between(t *Trace) (a, b *Trace, ok bool) {
+	if len(t.Header.Families) != 2 {
+		return nil, nil, false
+	}
+	return t.only(0), t.only(1), true
+}
+
+// only is the part of a family, with its connections numbered from 1.
+func (t *Trace) only(i int) *Trace {
+	const both = "both"
+	f := t.Header.Families[i]
+	part := &Trace{Header: t.Header, End: t.End}
+	family := f.Family
+	f.Family = both
+	part.Header.Families = []Family{f}
+	numbers := make(map[int]int)
+	number := func(n *int) {
+		if numbers[*n] == 0 {
+			numbers[*n] = len(numbers) + 1
+		}
+		*n = numbers[*n]
+	}
+	for _, e := range t.Events {
+		if e.Family != family {
+			continue
+		}
+		e.Family = both
+		switch d := e.Data.(type) {
+		case *Connection:
+			c := *d
+			number(&c.Connection)
+			e.Data = &c
+		case *Segment:
+			c := *d
+			number(&c.Connection)
+			e.Data = &c
+		}
+		part.Events = append(part.Events, e)
+	}
+	return part
 }
 
 // find says what stands out.
