@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -15,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gonetx/netns-tests/topology"
 
 	"github.com/stretchr/testify/require"
 )
@@ -54,13 +58,9 @@ type journal struct {
 // start runs a program in the world's namespace and waits for a line that says
 // that it serves. The program ends with the test, and whatever it started with
 // it. When the test has failed, what it wrote is shown.
-//
-// A mail server changes its user, and the kernel forgets then that it is to be
-// killed with its parent (PR_SET_PDEATHSIG). So the first process of the process
-// namespace is a shell that stays what it is; with it all others end.
 func (w *world) start(t *testing.T, ready, name string, args ...string) *journal {
 	t.Helper()
-	program := exec.Command("/bin/sh", append([]string{"-c", `"$@" & wait $!`, "sh", name}, args...)...)
+	program := contained(name, args...)
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	program.Stdout, program.Stderr = write, write
@@ -81,6 +81,64 @@ func (w *world) start(t *testing.T, ready, name string, args ...string) *journal
 	})
 	j.await(t, ready)
 	return j
+}
+
+// contained is a program that ends with this process. A mail server changes its
+// user, and the kernel forgets then that it is to be killed with its parent
+// (PR_SET_PDEATHSIG). So the first process of the process namespace is a shell
+// that stays what it is; with it all others end.
+func contained(name string, args ...string) *exec.Cmd {
+	return exec.Command("/bin/sh", append([]string{"-c", `"$@" & wait $!`, "sh", name}, args...)...)
+}
+
+// role makes a re-executed test binary start a program that changes its user,
+// and wait to be killed.
+const role = "INTEROP_TEST_ROLE"
+
+func waitToBeKilled() {
+	host, err := topology.NewLocal()
+	if err == nil {
+		program := contained("setpriv", "--reuid=65534", "--clear-groups", "sh", "-c", "echo it runs; exec sleep 60")
+		program.Stdout = os.Stdout
+		err = host.Start(program)
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	select {}
+}
+
+// Whatever a test has started is gone when the test is killed.
+func TestServersEndWithTheTest(t *testing.T) {
+	if entered != nil {
+		skip(t, "namespaces: %v", entered)
+	}
+	manyUsers(t)
+	installed(t, "setpriv", "util-linux")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	test := exec.Command(self)
+	test.Env = append(os.Environ(), role+"=dies")
+	out, err := test.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, test.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "it runs\n", line)
+	require.NoError(t, test.Process.Kill())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, out) // ends when nobody holds the other end
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(20 * time.Second):
+		t.Error("the program has outlived the test")
+	}
+	_ = test.Wait() // killed
 }
 
 func (j *journal) read(lines *bufio.Scanner) {

@@ -32,6 +32,9 @@ var entered error
 
 func TestMain(m *testing.M) {
 	entered = netns.Enter()
+	if os.Getenv(role) != "" {
+		waitToBeKilled()
+	}
 	nxtest.Main(m)
 }
 
