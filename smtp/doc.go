@@ -19,10 +19,10 @@
 //
 // The session greets with EHLO (HELO where that is refused), authenticates with
 // PLAIN or LOGIN as the client was created for and the server offers, and hands
-// over the mail. Commands, header and body travel in packets of the pool: the
-// body in pieces of the pool's payload less the headers (20 bytes TCP, 20 IPv4
-// or 40 IPv6), however long it is. A packet is back in the pool when the peer
-// has acknowledged it. So a mail of any size goes through a pool of a few
+// over the mail. Commands and mail travel in packets of the pool: header, body
+// and end mark one after the other in pieces of the pool's payload less the
+// headers (20 bytes TCP, 20 IPv4 or 40 IPv6), however long the mail is. A packet
+// is back in the pool when the peer has acknowledged it. So a mail of any size goes through a pool of a few
 // packets, and nothing else is allocated that grows with it.
 //
 // # What an error says
