@@ -30,6 +30,14 @@ func (g *gate) output(pkt *stack.PacketBuffer) bool {
 	}
 
 	own := s.isOwn(destination)
+	if !own && !fragment && optionsTooLong(pkt, int(s.mtu)) {
+		plain := cutSegment(pkt, 0, pkt.Data().Size(), source, destination, true)
+		defer plain.DecRef()
+		if g.output(plain) {
+			g.write(plain)
+		}
+		return false
+	}
 	long := !own && pkt.GSOOptions.Type == stack.GSONone && pkt.Size() > int(s.mtu)
 	if long && s.fragments && !fragment && pkt.TransportProtocolNumber != header.TCPProtocolNumber {
 		g.inst.sendLong(pkt, source, destination, headerSize)
@@ -96,20 +104,48 @@ func (g *gate) fromInterface(pkt *stack.PacketBuffer) {
 func (g *gate) sendCut(pkt *stack.PacketBuffer, cuts []int, source, destination netip.Addr, own bool) {
 	from := 0
 	for _, to := range append(cuts, pkt.Data().Size()) {
-		piece := cutSegment(pkt, from, to, source, destination)
+		piece := cutSegment(pkt, from, to, source, destination, false)
 		if g.leave(piece, len(piece.NetworkHeader().Slice()), false, own) {
-			var one stack.PacketBufferList
-			one.PushBack(piece)
-			_, _ = g.Endpoint.WritePackets(one) // as WritePackets: who sent it could do nothing about it
+			g.write(piece)
 		}
 		piece.DecRef()
 		from = to
 	}
 }
 
-// cutSegment makes a segment of the bytes from .. to of another one.
-func cutSegment(pkt *stack.PacketBuffer, from, to int, source, destination netip.Addr) *stack.PacketBuffer {
+// write sends one datagram.
+func (g *gate) write(pkt *stack.PacketBuffer) {
+	var one stack.PacketBufferList
+	one.PushBack(pkt)
+	_, _ = g.Endpoint.WritePackets(one) // as WritePackets: who sent it could do nothing about it
+}
+
+// optionsTooLong tells that a segment with data is too long by its options.
+// Those are selective acknowledgements, for which gVisor would leave room in
+// each segment (endpoint.go, maxOptionSize); here a segment is as long as its MSS
+// says, and goes without them: every segment that comes out of order is answered
+// by one without data, which has them (RFC 2018 section 4).
+func optionsTooLong(pkt *stack.PacketBuffer, mtu int) bool {
+	if pkt.TransportProtocolNumber != header.TCPProtocolNumber {
+		return false
+	}
+	transport, data := len(pkt.TransportHeader().Slice()), pkt.Data().Size()
+	if transport <= header.TCPMinimumSize || data == 0 {
+		return false
+	}
+	if pkt.GSOOptions.Type != stack.GSONone {
+		data = min(data, int(pkt.GSOOptions.MSS))
+	}
+	return len(pkt.NetworkHeader().Slice())+transport+data > mtu
+}
+
+// cutSegment makes a segment of the bytes from .. to of another one, with its
+// options or plain.
+func cutSegment(pkt *stack.PacketBuffer, from, to int, source, destination netip.Addr, plain bool) *stack.PacketBuffer {
 	network, transport := pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice()
+	if plain {
+		transport = transport[:header.TCPMinimumSize]
+	}
 	data := pkt.Data().ToBuffer()
 	last := to == int(data.Size())
 	data.Truncate(int64(to))
@@ -119,14 +155,20 @@ func cutSegment(pkt *stack.PacketBuffer, from, to int, source, destination netip
 	})
 	tcp := header.TCP(piece.TransportHeader().Push(len(transport)))
 	copy(tcp, transport)
+	tcp.SetDataOffset(uint8(len(transport)))
 	tcp.SetSequenceNumber(tcp.SequenceNumber() + uint32(from))
 	if !last {
 		tcp.SetFlags(uint8(tcp.Flags() &^ header.TCPFlagFin))
 	}
 	size := len(tcp) + to - from
 	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, toStack(source), toStack(destination), uint16(size))
-	tcp.SetChecksum(0)
-	tcp.SetChecksum(^tcp.CalculateChecksum(checksum.Combine(sum, piece.Data().Checksum())))
+	if partialChecksum(pkt) {
+		piece.GSOOptions = pkt.GSOOptions
+		tcp.SetChecksum(sum)
+	} else {
+		tcp.SetChecksum(0)
+		tcp.SetChecksum(^tcp.CalculateChecksum(checksum.Combine(sum, piece.Data().Checksum())))
+	}
 	piece.TransportProtocolNumber, piece.NetworkProtocolNumber = pkt.TransportProtocolNumber, pkt.NetworkProtocolNumber
 
 	h := piece.NetworkHeader().Push(len(network))

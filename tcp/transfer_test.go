@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
+	"gonetx/ip"
 	"gonetx/ip/link/ram"
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
@@ -130,4 +132,52 @@ func TestPoolOfOnePacket(t *testing.T) {
 		}
 		assert.Equal(t, data[:len(got)], got)
 	})
+}
+
+// Both sides send full segments while both miss some: a segment that would be
+// too long by its selective acknowledgements goes without them. gVisor does not
+// know that it is (the MSS is all data), and would lose it again and again.
+func TestSelectiveAcknowledgementsOnFullSegments(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		var n atomic.Uint64
+		lossy := ram.NewNetwork(ram.Config{Hook: func(f ram.Frame) ram.Verdict {
+			if len(f.Data) > 1000 && n.Add(1)%10 == 0 {
+				return ram.Drop
+			}
+			return ram.Pass
+		}})
+		config := hostConfig{payload: 1536, packets: 256}
+		a, b := pairOn(t, lossy, config, config)
+		client, server := establishedWith(t, a, b, family, 65535, 65535, &tcp.Config{TransmitQueue: 200})
+		const size, message = 300_000, 4000
+		done := make(chan error, 4)
+		for i, s := range []*tcp.Socket{client, server} {
+			pool := nxtest.NewPool(t, 1536, 256)
+			go func() { done <- sendAll(pool, s, make([]byte, size), message, nx.WaitForever) }()
+			go func() { done <- receiveBytes([]*tcp.Socket{server, client}[i], size) }()
+		}
+		for range 4 {
+			require.NoError(t, <-done)
+		}
+		for _, h := range []*host{a, b} {
+			info, err := ip.InfoGet(&h.inst)
+			require.NoError(t, err)
+			assert.Empty(t, info.Drops)
+		}
+	})
+}
+
+func receiveBytes(s *tcp.Socket, n int) error {
+	for n > 0 {
+		packet, err := tcp.SocketReceive(s, 2000)
+		if err != nil {
+			return fmt.Errorf("%d bytes are missing: %w", n, err)
+		}
+		length, _ := packetpool.LengthGet(packet)
+		n -= int(length)
+		if err := packetpool.Release(packet); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -22,6 +22,7 @@ type Command struct {
 
 	All  Everything `cmd:"" default:"withargs" name:"all" help:"Measure the stack against the kernel and against the naive design."`
 	Mail MailOnly   `cmd:"" help:"Mails a second, against net/smtp over the kernel to the same server."`
+	Soak Soaking    `cmd:"" help:"Full load in both directions for a long time, with faults; every byte is looked at, and nothing may be left."`
 }
 
 // flags that both commands have.
@@ -65,6 +66,50 @@ func (c *MailOnly) Run(parent *Command) error {
 	return c.run(parent, Options{Selection: Selection{Kinds: []Kind{Mails}, Designs: []Name{Kernel, NXDuo}}, NoExtras: true})
 }
 
+// Soaking is `nxduo bench soak`.
+type Soaking struct {
+	Duration time.Duration `help:"How long; connections under way then come to their end." default:"10m"`
+	Lanes    int           `help:"Connections at once, of each of the two instances." default:"8"`
+	Faults   string        `help:"Faults of the second instance, as nxduo demo --fault has them; empty: no such instance." default:"loss=0.5%,reorder=1%,duplicate=0.5%,corrupt=0.2%"`
+	Stall    time.Duration `help:"A connection that does not move for so long has stalled." default:"60s"`
+	Seed     uint64        `help:"Of lengths and bytes." default:"1"`
+	JSON     bool          `name:"json" help:"Print JSON."`
+	Quiet    bool          `help:"No progress on standard error."`
+}
+
+// Run runs the command.
+func (c *Soaking) Run(parent *Command) error {
+	switch {
+	case c.Duration < time.Second || c.Stall < time.Second:
+		return errors.New("a soak, and a stall, take at least 1s")
+	case c.Lanes < 1 || c.Lanes > 1000:
+		return fmt.Errorf("%d connections at once", c.Lanes)
+	}
+	if err := Enter(); err != nil {
+		return err
+	}
+	o := SoakOptions{Duration: c.Duration, Lanes: c.Lanes, Faults: c.Faults, Stall: c.Stall, Seed: c.Seed}
+	if !c.Quiet {
+		o.Progress = func(line string) { fmt.Fprintln(parent.Err, line) }
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	report, err := Soak(ctx, o)
+	if report == nil {
+		return err
+	}
+	if err := write(parent.Out, report, report.Text, c.JSON); err != nil {
+		return err
+	}
+	if report.Failed() {
+		return errSoak
+	}
+	return err
+}
+
+// errSoak is the answer of a soak after which not all was well.
+var errSoak = errors.New("the soak has failed")
+
 // errShort is the answer of a run in which something could not be measured.
 var errShort = errors.New("not everything could be measured")
 
@@ -100,7 +145,7 @@ func (f *flags) run(to *Command, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := report.write(to.Out, f.JSON); err != nil {
+	if err := write(to.Out, report, report.Table, f.JSON); err != nil {
 		return err
 	}
 	if report.Failed() {
@@ -134,14 +179,15 @@ func (f *flags) check() error {
 	return nil
 }
 
-func (r *Report) write(w io.Writer, asJSON bool) error {
+// write prints a report, for people or as JSON.
+func write(w io.Writer, report any, text func() string, asJSON bool) error {
 	if !asJSON {
-		_, err := io.WriteString(w, r.Table())
+		_, err := io.WriteString(w, text())
 		return err
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	return e.Encode(report)
 }
 
 // progress shows how far a run is: in one line on a terminal, otherwise in a

@@ -13,6 +13,9 @@ var errLinux = errors.New("the benchmark needs network namespaces and TUN device
 // Run answers an error: there are no network namespaces here.
 func Run(context.Context, Options) (*Report, error) { return nil, errLinux }
 
+// Soak answers an error: there are no network namespaces here.
+func Soak(context.Context, SoakOptions) (*SoakReport, error) { return nil, errLinux }
+
 // Enter answers an error: there are no network namespaces here.
 func Enter() error { return errLinux }
 
