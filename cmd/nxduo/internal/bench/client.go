@@ -20,6 +20,8 @@ type order struct {
 	Measure *measure `json:"measure,omitempty"`
 	Memory  *memory  `json:"memory,omitempty"`
 	Times   int      `json:"times,omitempty"` // make an instance so many times
+
+	Transfer *transfer `json:"transfer,omitempty"`
 }
 
 type measure struct {
@@ -96,6 +98,8 @@ func (c *client) do(o order) (answer, error) {
 		return c.measure(o.Measure)
 	case o.Memory != nil:
 		return c.memory(o.Memory)
+	case o.Transfer != nil:
+		return c.transfers(o.Transfer)
 	}
 	return c.instances(o.Times)
 }
@@ -207,6 +211,7 @@ type part struct {
 	Role   string         `json:"role"` // "peer", or the name of a design
 	Meters int            `json:"meters,omitempty"`
 	MTU    int            `json:"mtu,omitempty"`
+	Pool   uint32         `json:"pool,omitempty"`  // bytes of memory of each pool; zero: poolMemory
 	Host   []netip.Prefix `json:"host,omitempty"`  // the kernel's side of the client's device
 	Stack  []netip.Prefix `json:"stack,omitempty"` // the client's own
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -20,9 +21,10 @@ type Command struct {
 	Out io.Writer `kong:"-"` // nil: standard output
 	Err io.Writer `kong:"-"` // nil: standard error
 
-	All  Everything `cmd:"" default:"withargs" name:"all" help:"Measure the stack against the kernel and against the naive design."`
-	Mail MailOnly   `cmd:"" help:"Mails a second, against net/smtp over the kernel to the same server."`
-	Soak Soaking    `cmd:"" help:"Full load in both directions for a long time, with faults; every byte is looked at, and nothing may be left."`
+	All   Everything `cmd:"" default:"withargs" name:"all" help:"Measure the stack against the kernel and against the naive design."`
+	Mail  MailOnly   `cmd:"" help:"Mails a second, against net/smtp over the kernel to the same server."`
+	Scale Scaling    `cmd:"" help:"How cost grows with connections, bytes and the size of the pools."`
+	Soak  Soaking    `cmd:"" help:"Full load in both directions for a long time, with faults; every byte is looked at, and nothing may be left."`
 }
 
 // flags that both commands have.
@@ -105,6 +107,47 @@ func (c *Soaking) Run(parent *Command) error {
 		return errSoak
 	}
 	return err
+}
+
+// Scaling is `nxduo bench scale`.
+type Scaling struct {
+	Connections []int         `help:"Connections at once (1,10,100,1000)." placeholder:"N"`
+	Sizes       []int         `help:"Bytes of a transfer (1000 to 1000000000)." placeholder:"BYTES"`
+	Pools       []int         `help:"Bytes of memory of each pool (524288,4194304,33554432)." placeholder:"BYTES"`
+	Duration    time.Duration `help:"How long one measurement takes, at least." default:"300ms"`
+	JSON        bool          `name:"json" help:"Print JSON."`
+	Quiet       bool          `help:"No progress on standard error."`
+}
+
+// Run runs the command.
+func (c *Scaling) Run(parent *Command) error {
+	for _, list := range [][]int{c.Connections, c.Sizes, c.Pools} {
+		if slices.ContainsFunc(list, func(n int) bool { return n < 1 }) {
+			return errors.New("numbers from 1 on")
+		}
+	}
+	if err := Enter(); err != nil {
+		return err
+	}
+	o := ScaleOptions{Connections: c.Connections, Sizes: c.Sizes, Pools: c.Pools, Duration: c.Duration}
+	if !c.Quiet {
+		show := &progress{w: parent.Err, overwrite: isTerminal(parent.Err), left: 40 * time.Second}
+		o.Progress = show.step
+		defer show.end()
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	report, err := Scale(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := write(parent.Out, report, report.Table, c.JSON); err != nil {
+		return err
+	}
+	if report.Failed() {
+		return errShort
+	}
+	return nil
 }
 
 // errSoak is the answer of a soak after which not all was well.

@@ -39,6 +39,8 @@ type namespaces struct {
 	clients []Client
 	meters  []*os.File // the clients' ends, in the order of clients
 	running map[Client]*process
+	server  *process // the peer's: it serves as long as its standard input is open
+	pool    uint32   // bytes of memory of the clients' pools; zero: the default
 }
 
 // process is a client's.
@@ -101,7 +103,7 @@ func (l *namespaces) startPeer() error {
 	if line != "ready\n" {
 		return fmt.Errorf("the peer is not ready: %q, %w", line, err)
 	}
-	// Its standard input stays open until this process ends, or close kills it.
+	l.server = p // a file that nobody refers to is closed by the collector
 	return nil
 }
 
@@ -187,7 +189,7 @@ func (l *namespaces) client(c Client) (asker, About, error) {
 		delete(l.running, c)
 	}
 	i := l.index(c)
-	on, description := l.hosts.Near, part{Role: string(c.Design), MTU: c.MTU}
+	on, description := l.hosts.Near, part{Role: string(c.Design), MTU: c.MTU, Pool: l.pool}
 	if c.Design != Kernel {
 		on = l.hosts.Far // where its device is, with the peer at the host's side
 		description.Host, description.Stack = network(i, 1), network(i, 2)

@@ -16,6 +16,9 @@ func Run(context.Context, Options) (*Report, error) { return nil, errLinux }
 // Soak answers an error: there are no network namespaces here.
 func Soak(context.Context, SoakOptions) (*SoakReport, error) { return nil, errLinux }
 
+// Scale answers an error: there are no network namespaces here.
+func Scale(context.Context, ScaleOptions) (*ScaleReport, error) { return nil, errLinux }
+
 // Enter answers an error: there are no network namespaces here.
 func Enter() error { return errLinux }
 

@@ -29,18 +29,18 @@ type nxduo struct {
 // where one segment is as long as a super-segment a packet holds all of it.
 // Outbound, a packet is a message, and a message is a super-segment.
 const (
-	poolMemory = 32 << 20
 	inPayload  = 4096
 	inLarge    = 65536
 	outPayload = 65536
 
 	bulkWindow = 4 << 20  // bytes; it follows the pool where that is smaller
-	bulkBlock  = 63 << 10 // with headers less than the 65535 bytes of a super-segment
+	bulkBlock  = 62 << 10 // fits a super-segment, and the first window of Linux, 64240 bytes: what does not fit is sent in parts, and each takes another packet
 	bulkQueue  = 4096     // segments that are not acknowledged
 )
 
 // host is an instance with its pools.
 type host struct {
+	memory  uint32 // bytes of each pool; zero: poolMemory
 	in, out packetpool.Pool
 	inst    ip.Instance
 }
@@ -55,15 +55,18 @@ func inbound(mtu int) uint32 {
 
 func newNXDuo(p part) (design, error) {
 	d := &nxduo{part: p}
+	if d.memory = p.Pool; d.memory == 0 {
+		d.memory = poolMemory
+	}
 	return d, d.up(p.MTU, p.Host, p.Stack)
 }
 
 // up makes the pools and the instance.
 func (s *host) up(mtu int, far, own []netip.Prefix) error {
-	if err := packetpool.PoolCreate(&s.in, "inbound", inbound(mtu), poolMemory); err != nil {
+	if err := packetpool.PoolCreate(&s.in, "inbound", inbound(mtu), s.memory); err != nil {
 		return err
 	}
-	if err := packetpool.PoolCreate(&s.out, "outbound", outPayload, poolMemory); err != nil {
+	if err := packetpool.PoolCreate(&s.out, "outbound", outPayload, s.memory); err != nil {
 		return err
 	}
 	return s.create(tun.New(tun.Config{MTU: uint32(mtu), Addresses: far}), own)
@@ -117,7 +120,7 @@ func (s *host) down() error {
 
 func (d *nxduo) about() string {
 	return fmt.Sprintf("ip, tcp, smtp over %s; pools of %d MiB, packets of %d bytes in and %d out",
-		offload(d.inst.Link()), poolMemory>>20, inbound(d.part.MTU), outPayload)
+		offload(d.inst.Link()), d.memory>>20, inbound(d.part.MTU), outPayload)
 }
 
 func (d *nxduo) close() error {
@@ -214,6 +217,11 @@ func (s *socket) finish() error {
 		return errors.Join(err, s.remove())
 	}
 	return s.remove()
+}
+
+// end closes in order; the peer has everything then.
+func (s *socket) end() error {
+	return errors.Join(tcp.SocketDisconnect(&s.tcp, nx.Ticks(patience)), s.remove())
 }
 
 func (s *socket) abort() {

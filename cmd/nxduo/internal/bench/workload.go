@@ -151,6 +151,10 @@ func (s Selection) clients(kind Kind) []Client {
 	return clients
 }
 
+// poolMemory is how much each pool of the clients has, as a program on a machine
+// with memory makes them.
+const poolMemory = 32 << 20
+
 const (
 	veth  = 1500
 	small = 1500

@@ -1,0 +1,51 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+)
+
+// Scale measures how cost grows. The process must be in a network of its own,
+// and its program must call [Play], as for [Run].
+func Scale(ctx context.Context, o ScaleOptions) (*ScaleReport, error) {
+	o = o.withDefaults()
+	r := &ScaleReport{Machine: Machine{CPUs: runtime.NumCPU(), Kernel: kernelVersion(), Go: runtime.Version()}}
+	selection := Selection{
+		Kinds: []Kind{BulkOut, BulkIn, RoundTrip}, Lanes: o.Connections, Families: []int{4}, Designs: []Name{NXDuo}, MTUs: []int{small},
+	}
+	of := len(selection.cells()) + 2*len(o.Sizes)*len(o.Pools)
+	done := 0
+	step := func(what string) {
+		done++
+		o.Progress(what, done, of)
+	}
+	l, err := newNamespaces([]Client{{NXDuo, small}})
+	if err != nil {
+		return nil, err
+	}
+	// Two packets for each sender: the message, and one for a part of it. With
+	// fewer all of them may hold one and wait for the other, for ever.
+	l.pool = max(poolMemory, uint32(2*slices.Max(o.Connections)*(outPayload+60)))
+	many, err := run(ctx, l, Options{
+		Selection: selection, Rounds: 1, Duration: o.Duration, NoExtras: true,
+		Progress: func(what string, _, _ int) { step(what) },
+	})
+	if err = errors.Join(err, l.close()); err != nil {
+		return nil, err
+	}
+	r.Connections = many.Results
+	for _, pool := range o.Pools {
+		l, err := newNamespaces([]Client{{NXDuo, small}})
+		if err != nil {
+			return nil, err
+		}
+		l.pool = uint32(pool)
+		scale(ctx, l, o, pool, r, step)
+		if err := errors.Join(l.close(), context.Cause(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
