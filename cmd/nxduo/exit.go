@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gonetx/ip/link/tun/netns"
@@ -72,9 +73,16 @@ func adviceOn(err error) []string {
 	return nil
 }
 
+// isSilent tells that there is nothing to say of an error, nor of any that is
+// joined to it.
 func isSilent(err error) bool {
-	var f *failure
-	return errors.As(err, &f) && f.silent
+	switch e := err.(type) {
+	case *failure:
+		return e.silent
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !isSilent(err) })
+	}
+	return false
 }
 
 func usage(format string, values ...any) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -116,7 +117,11 @@ func checkAddresses(addresses []netip.Prefix) error {
 
 // run brings everything up, waits, and takes it down again.
 func (c *upCommand) run(p *plan, faults fault.Config, std streams) (err error) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ends := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as after nohup
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	// With a command, standard output is the command's.
 	talk := std.out
@@ -162,10 +167,19 @@ func (c *upCommand) run(p *plan, faults fault.Config, std streams) (err error) {
 		begun = true
 		defer func() { err = errors.Join(err, kept.end()) }()
 	}
+	return c.serve(ctx, s, hosts, talk, std)
+}
+
+// serve serves until the end, whatever that is, and takes down what it made.
+func (c *upCommand) serve(ctx context.Context, s *stack, hosts []netip.Prefix, talk io.Writer, std streams) (err error) {
 	gone := make(chan struct{}, 1)
 	if err := ip.LinkStatusChangeNotifySet(&s.inst, func(_ *ip.Instance, _ uint, up bool) {
-		if !up {
-			gone <- struct{}{} // once: it does not come back
+		if up {
+			return
+		}
+		select {
+		case gone <- struct{}{}:
+		default: // it was told
 		}
 	}); err != nil {
 		return err

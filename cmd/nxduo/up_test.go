@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -395,6 +396,16 @@ func TestUpLosesItsDevice(t *testing.T) {
 	got := finish(t, r.cmd, r.out, r.errs)
 	assert.Equal(t, exitNoTUN, got.code, got.both())
 	assert.Contains(t, got.err, "the device victim went away")
+}
+
+// What went wrong beside a command is said, whatever the command's own end.
+func TestSilence(t *testing.T) {
+	quiet := &failure{code: 7, what: "the command failed", silent: true}
+	assert.True(t, isSilent(errors.Join(quiet, nil)))
+	assert.True(t, isSilent(errors.Join(errors.Join(nil, quiet), nil)))
+	assert.False(t, isSilent(errors.Join(quiet, errors.New("packets are missing"))))
+	assert.False(t, isSilent(fmt.Errorf("more: %w", quiet)))
+	assert.Equal(t, 7, exitCode(errors.Join(quiet, errors.New("packets are missing"))))
 }
 
 func TestUpBadFlags(t *testing.T) {
