@@ -63,12 +63,12 @@ func (g *gate) icmpv6(s *settings, d *datagram) string {
 		g.echoRequest(d, icmpv6EchoReply)
 	case b[0] == icmpv6NeighborSolicitation, b[0] == icmpv6NeighborAdvertisement:
 		g.neighbor(s, d, b[0] == icmpv6NeighborSolicitation)
-	case b[0] == icmpv6Unreachable:
-		unreachable(b)
-		g.unhandledICMP(d, isError)
 	default:
 		if isError {
 			g.echoError(d, b[0], b[1])
+		}
+		if b[0] == icmpv6Unreachable {
+			unreachable(b)
 		}
 		g.unhandledICMP(d, isError)
 	}
