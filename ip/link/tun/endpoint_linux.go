@@ -26,6 +26,7 @@ type endpoint struct {
 	device *device
 	raw    syscall.RawConn
 	spin   time.Duration
+	crowd  crowd // of the reader
 	intake intake
 	ended  chan struct{} // closed by the reader
 
@@ -300,7 +301,7 @@ func (e *endpoint) drain(fd int) error {
 		case errno == unix.EINTR:
 		case errno != unix.EAGAIN:
 			return errno
-		case e.spin < 0 || time.Since(last) >= e.spin:
+		case e.spin < 0 || e.crowd.many() || time.Since(last) >= e.spin:
 			e.intake.park()
 			return nil
 		default:
@@ -314,6 +315,7 @@ func (e *endpoint) drain(fd int) error {
 func (e *endpoint) take(n int) {
 	e.CountIn(1)
 	head := e.intake.head(n)
+	e.crowd.see(head)
 	pkt, protocol, reason := e.intake.packet(n)
 	if reason != "" {
 		e.Drop(nx.Received, reason, n, head)
