@@ -2,8 +2,8 @@ package study
 
 import (
 	"bytes"
-	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,8 +54,13 @@ func TestTsharkAgrees(t *testing.T) {
 			pcap, err := os.Create(path)
 			require.NoError(t, err)
 			var file bytes.Buffer
-			_, err = Run(context.Background(), o, Outputs{Trace: &file, Capture: pcap})
-			require.NoError(t, err)
+			run(t, o, func() Outputs {
+				file.Reset()
+				require.NoError(t, pcap.Truncate(0))
+				_, err := pcap.Seek(0, io.SeekStart)
+				require.NoError(t, err)
+				return Outputs{Trace: &file, Capture: pcap}
+			})
 			require.NoError(t, pcap.Close())
 			ours, theirs := ourReading(t, &file), theirReading(t, tshark, path)
 			require.NotEmpty(t, ours)

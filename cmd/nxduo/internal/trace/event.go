@@ -165,6 +165,7 @@ type Congestion struct {
 	WindowBytes int64    `json:"cwnd_bytes"`               // the same in bytes
 	Threshold   *int64   `json:"ssthresh_bytes,omitempty"` // of slow start; absent: none yet
 	InFlight    int64    `json:"in_flight"`                // bytes that are sent and not acknowledged
+	Outstanding int      `json:"outstanding"`              // segments on their way, as the sender reckons
 	SRTT        *float64 `json:"srtt_ms,omitempty"`        // absent: not measured yet
 	RTTVar      *float64 `json:"rttvar_ms,omitempty"`
 	RTO         float64  `json:"rto_ms"`

@@ -129,7 +129,7 @@ func (s *Side) congestion(at time.Duration, e nx.CongestionEvent) {
 	c.state = e
 	d := &Congestion{
 		Connection: c.id, Window: e.Window, WindowBytes: int64(e.Window) * int64(e.MSS),
-		InFlight: int64(e.InFlight), RTO: milliseconds(e.RTO), State: e.State,
+		InFlight: int64(e.InFlight), Outstanding: e.Outstanding, RTO: milliseconds(e.RTO), State: e.State,
 	}
 	if e.Threshold > 0 {
 		bytes := int64(e.Threshold) * int64(e.MSS)
