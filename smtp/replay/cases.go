@@ -92,7 +92,11 @@ func replayedEnd(o *Outcome, i int) any {
 	if i >= len(o.Ops) {
 		return nil
 	}
-	return map[string]any{"returned": true, "status": o.Ops[i]["status"]}
+	end := map[string]any{"returned": true, "status": o.Ops[i]["status"]}
+	if reason := o.Ops[i][Inexpressible]; reason != nil {
+		end[Inexpressible] = reason
+	}
+	return end
 }
 
 // recordedConnection brings the two forms of a recording into one: the lengths

@@ -51,7 +51,11 @@ var explanations = []explanation{
 	{smtp.LoginPromptExact, sent("AUTH LOGIN")},
 	{smtp.EmptyCredentialsSent, func(s *Scenario) bool { return s.text(nil, "username") == "" || s.text(nil, "password") == "" }},
 	{smtp.AuthorizationIsUsername, sent("AUTH PLAIN")},
-	{smtp.EightBitUndeclared, sent("To: ")},
+	{smtp.EightBitUndeclared, func(s *Scenario) bool {
+		return sent("To: ")(s) || anyText(func(name, text string) bool {
+			return (name == "from" || name == "rcpt") && strings.ContainsFunc(text, func(r rune) bool { return r > '~' })
+		})(s)
+	}},
 	{smtp.SubjectRaw, anyText(func(name, text string) bool {
 		return name == "subject" && (len(text) > 60 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }))
 	})},
@@ -289,22 +293,25 @@ func anyText(holds func(name, text string) bool) func(*Scenario) bool {
 	}
 }
 
-// sent holds when the server was recorded receiving a segment that begins so.
+// sent holds when the server was recorded receiving a line that begins so,
+// however it was cut.
 func sent(prefix string) func(*Scenario) bool {
 	return func(s *Scenario) bool {
 		connections, _ := s.Result["conns"].([]any)
 		return slices.ContainsFunc(connections, func(c any) bool {
 			connection, _ := c.(map[string]any)
+			heard := "\n"
 			if stream, ok := connection["stream"].(map[string]any); ok {
 				text, _ := stream["data"].(string)
 				head, _ := stream["head"].(string)
-				return strings.Contains(text+head, prefix)
+				heard += text + head
 			}
 			segments, _ := connection["segments"].([]any)
-			return slices.ContainsFunc(segments, func(v any) bool {
+			for _, v := range segments {
 				text, _ := v.(string)
-				return strings.HasPrefix(text, prefix)
-			})
+				heard += text
+			}
+			return strings.Contains(heard, "\n"+prefix)
 		})
 	}
 }

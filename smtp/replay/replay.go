@@ -48,6 +48,9 @@ type side struct {
 // one of the replay itself.
 func Run(s *Scenario, config smtp.Config) (Outcome, error) {
 	r := &run{scenario: s, outcome: Outcome{Pools: map[string]any{}}}
+	if err := s.check(); err != nil {
+		return r.outcome, err
+	}
 	r.world = driven.New(driven.Config{MTU: uint32(s.config("mtu", 1500)), Sent: r.wire.Sent, Verdict: r.wire.Verdict})
 	defer r.world.Close()
 	r.wire.Tick, r.wire.Sides, r.wire.Limit = r.world.Tick, map[string]string{"A": "C", "B": "S"}, 250
@@ -74,10 +77,10 @@ func Run(s *Scenario, config smtp.Config) (Outcome, error) {
 
 func (r *run) setUp() error {
 	s := r.scenario
-	if err := r.makePool(&r.a.pool, "client ip", s.config("ip_pool_payload", 1536), s.packetsOf("client_ip", 64)); err != nil {
+	if err := r.makePool(&r.a.pool, "client ip", s.config("ip_pool_payload", 1536), s.packetsOf("client_ip", s.config("ip_pool_count", 64))); err != nil {
 		return err
 	}
-	if err := r.makePool(&r.b.pool, "server", 1536, s.packetsOf("server_ip", 128)); err != nil {
+	if err := r.makePool(&r.b.pool, "server", s.config("server_payload", 1536), s.packetsOf("server_ip", s.config("server_count", 128))); err != nil {
 		return err
 	}
 	r.clientPool = &r.own
@@ -150,12 +153,12 @@ func (r *run) makeInstance(side *side, name string, clock nx.Clock, withTCP bool
 func (r *run) op(i int, op map[string]any) error {
 	name, _ := op["op"].(string)
 	result := map[string]any{"op": name}
-	call, known := map[string]func(map[string]any, map[string]any){
+	call := map[string]func(map[string]any, map[string]any){
 		"create": r.create, "send": r.send, "delete": r.delete, "tcp_enable": r.tcpEnable, "sleep": nil,
 	}[name]
 	switch {
-	case !known:
-		return fmt.Errorf("unknown call %q", name)
+	case unchecked(op):
+		result[Inexpressible], result["ticks"] = Unchecked, 0.
 	case call == nil:
 		ticks := number(op, "ticks", 0)
 		r.world.Sleep(uint32(ticks))
@@ -175,6 +178,13 @@ func (r *run) op(i int, op map[string]any) error {
 		r.notePools(fmt.Sprintf("settled_op%d", i))
 	}
 	return nil
+}
+
+// unchecked tells of a call whose wrong argument only the entry without argument
+// checks would take.
+func unchecked(op map[string]any) bool {
+	n, short := op["len"].(float64)
+	return op["raw"] != nil && (len(nulls(op)) > 0 || op["badip"] != nil || op["ipv"] != nil || short && n == 0)
 }
 
 // callLimit is more ticks than any mail takes, with the longest time-outs too.
@@ -225,7 +235,7 @@ func (r *run) create(op, out map[string]any) {
 	}
 	out["status"] = float64(nx.Code(smtp.ClientCreate(client, inst, pool,
 		s.text(op, "username"), s.text(op, "password"), s.text(op, "from"), s.text(op, "domain"),
-		authType(s.Client["auth"]), r.target(op), uint(s.config("port", 25)))))
+		authType(s.argument(op, "auth")), r.target(op), uint(number(op, "port", s.config("port", 25))))))
 }
 
 // target is the server's address. The version field may be a wrong one: then
@@ -272,28 +282,27 @@ func authType(v any) smtp.AuthType {
 }
 
 func (r *run) send(op, out map[string]any) {
-	client := &r.client
+	client, body := &r.client, r.scenario.body(op)
 	for _, null := range nulls(op) {
-		if null != "client" {
+		switch null {
+		case "client":
+			client = nil
+		case "body", "mail_body":
+			body = nil
+		default:
 			out[Inexpressible] = NullText
 			return
 		}
-		client = nil
 	}
 	if op["at_init"] != nil {
 		out[Inexpressible] = Initialization
 		return
 	}
-	body := r.scenario.body(op)
 	if n, ok := op["len"].(float64); ok {
-		if op["raw"] != nil && n == 0 {
-			out[Inexpressible] = Unchecked
-			return
-		}
 		body = body[:min(int(n), len(body))]
 	}
 	out["status"] = float64(nx.Code(smtp.MailSend(client, r.scenario.text(op, "rcpt"),
-		smtp.Priority(number(r.scenario.Client, "priority", 2)), r.scenario.text(op, "subject"), body)))
+		smtp.Priority(number(op, "priority", number(r.scenario.Client, "priority", 2))), r.scenario.text(op, "subject"), body)))
 }
 
 func (r *run) delete(op, out map[string]any) {

@@ -67,11 +67,11 @@ func Rules() []golden.Rule {
 		{
 			Name:   "CrashEnds",
 			Why:    "what crashes or spins in the original ends with an error here (design 8; ledger entries LongCodeCrashes, CreateUnchecked, HeaderFailureSwallowed)",
-			Fields: []string{"returned", "status"},
+			Fields: []string{"returned", "status", Inexpressible},
 			When: func(d golden.Difference) bool {
 				got, _ := d.Case.Got.(map[string]any)
 				status, _ := got["status"].(float64)
-				return d.Case.Kind == KindReturns && status != 0
+				return d.Case.Kind == KindReturns && (status != 0 || got[Inexpressible] != nil)
 			},
 		},
 		{

@@ -52,11 +52,15 @@ func (s *Scenario) packetsOf(pool string, otherwise int) int {
 // text answers an argument of the client, which an op may override. Recorded
 // strings hold one byte in each character.
 func (s *Scenario) text(op map[string]any, name string) string {
-	v, ok := op[name].(string)
-	if !ok {
-		v, _ = s.Client[name].(string)
-	}
+	v, _ := s.argument(op, name).(string)
 	return string(Bytes(v))
+}
+
+func (s *Scenario) argument(op map[string]any, name string) any {
+	if v, ok := op[name]; ok {
+		return v
+	}
+	return s.Client[name]
 }
 
 // body answers the mail body: given, or made by the rule of the recording,
@@ -65,7 +69,7 @@ func (s *Scenario) body(op map[string]any) []byte {
 	if _, own := op["body"]; own {
 		return []byte(s.text(op, "body"))
 	}
-	n := number(s.Client, "body_len", 0)
+	n := number(op, "body_len", number(s.Client, "body_len", 0))
 	if n == 0 {
 		return []byte(s.text(op, "body"))
 	}
