@@ -17,7 +17,8 @@ type Config struct {
 	// Release gives TCP the timing of release 6.4.2 instead of gVisor's better
 	// one: a segment is sent again every second, ten times, and there are no
 	// selective acknowledgements (NX_TCP_TRANSMIT_TIMER_RATE,
-	// NX_TCP_MAXIMUM_RETRIES, NX_TCP_RETRY_SHIFT).
+	// NX_TCP_MAXIMUM_RETRIES, NX_TCP_RETRY_SHIFT). A connection request to the
+	// broadcast address is answered as any other.
 	Release bool
 
 	// NoWindowRule restores the original's windows: a connection advertises what

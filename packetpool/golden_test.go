@@ -35,7 +35,7 @@ func TestGolden(t *testing.T) {
 		fmt.Printf("golden packet: %s has no %s: not replayed\n", golden.Folder(), name)
 	}
 	judge.Mutations(t, 1000, 0.99)
-	judge.Close(t)
+	judge.CloseAt(t, 1000)
 }
 
 type trace struct {
@@ -129,9 +129,17 @@ var subject = map[string]string{
 	"info": "pool", "watermark": "pool", "alloc": "pool", "pool_create": "pool", "pool_delete": "pool",
 }
 
+// arguments are those that play looks at.
+var arguments = strings.Fields("op result note pool slot new_slot payload mem_offset size type wait first_byte offset buffer header mark delta length")
+
 // play makes one call and answers what it did, as the harness notes it.
 func (p *player) play(t *testing.T, clock nx.Clock, s step, o *outcome) map[string]any {
 	got := map[string]any{}
+	for name := range s {
+		if !slices.Contains(arguments, name) {
+			t.Errorf("the replay does not know the argument %q of %q", name, s.op())
+		}
+	}
 	op, raw := strings.CutSuffix(s.op(), "_raw")
 	op, null, isNull := strings.Cut(op, "_null")
 	null = strings.TrimPrefix(null, "_")

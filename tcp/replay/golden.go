@@ -9,13 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// unseen is how many traces in a thousand agree at least in other recordings.
-const unseen = 950
-
 // Golden is the test of a layer, "tcp" or "ip": it makes the calls of the
 // layer's recording again and compares what they answer, field by field. At
 // least so many traces in a thousand have to agree. NX_GOLDEN names a folder
-// with other recordings, which nobody has seen: of them a few more may not.
+// with other recordings.
 func Golden(t *testing.T, layer string, perMille int) {
 	defer driven.Session()()
 	judge := golden.NewJudge(layer, Rules())
@@ -26,9 +23,6 @@ func Golden(t *testing.T, layer string, perMille int) {
 		outcome, err := Run(&trace)
 		assert.NoError(t, err, trace.Title())
 		judge.Trace(trace.Title(), Cases(&trace, &outcome))
-	}
-	if golden.Folder() != golden.Own {
-		perMille = min(perMille, unseen)
 	}
 	judge.CloseAt(t, perMille)
 	judge.Mutations(t, 1000, 0.99)
