@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"net"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -185,10 +187,54 @@ func TestPeerNeverThere(t *testing.T) {
 	})
 }
 
-// silence makes the kernel throw away what it has to say to the stack.
-func silence(t *testing.T, f family) {
+// A client that is gone when the handshake has begun: the SYN-ACK is repeated
+// and given up, and the socket takes the next client.
+func TestClientGoneInHandshake(t *testing.T) {
+	families(t, func(t *testing.T, f family) {
+		w := newWorld(t, nil)
+		s := w.socket(t, 4000, nil, nil)
+		require.NoError(t, tcp.SocketTransmitConfigure(s, 20, 20, 2, 0)) // 3 times 0.2 s
+		came := make(chan struct{}, 10)
+		require.NoError(t, tcp.ServerSocketListen(&w.inst, servicePort, s, 5, func(*tcp.Socket, uint) { came <- struct{}{} }))
+		dialed := make(chan *net.TCPConn, 1)
+		call := func() {
+			c, _ := dial(f, servicePort)
+			dialed <- c
+		}
+		go call()
+		<-came
+		back := silence(t, f)
+		err := tcp.ServerSocketAccept(s, 2000)
+		requireStatus(t, nx.NotConnected, err)
+		assert.ErrorIs(t, err, tcp.ErrTimedOut)
+		require.NoError(t, tcp.ServerSocketUnaccept(s))
+		require.NoError(t, tcp.ServerSocketRelisten(&w.inst, servicePort, s))
+		back()
+
+		if gone := <-dialed; gone != nil { // the kernel may believe that it was connected
+			_ = gone.Close()
+		}
+		go call()
+		require.NoError(t, tcp.ServerSocketAccept(s, 2000))
+		next := <-dialed
+		require.NotNil(t, next)
+		defer next.Close()
+		require.NoError(t, w.send(s, []byte("welcome")))
+		b := make([]byte, 7)
+		_, err = io.ReadFull(next, b)
+		require.NoError(t, err)
+		assert.Equal(t, "welcome", string(b))
+		require.NoError(t, tcp.ServerSocketUnlisten(&w.inst, servicePort))
+	})
+}
+
+// silence makes the kernel throw away what it has to say to the stack, until
+// the end of the test or until end is called.
+func silence(t *testing.T, f family) (end func()) {
 	t.Helper()
 	way := &netlink.Route{Dst: netlink.NewIPNet(f.stack.AsSlice()), Type: unix.RTN_BLACKHOLE}
 	require.NoError(t, netlink.RouteAdd(way))
-	t.Cleanup(func() { assert.NoError(t, netlink.RouteDel(way)) })
+	end = sync.OnceFunc(func() { assert.NoError(t, netlink.RouteDel(way)) })
+	t.Cleanup(end)
+	return end
 }

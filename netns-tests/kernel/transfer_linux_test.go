@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"gonetx/ip/link"
+	"gonetx/ip/link/fault"
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 	"gonetx/packetpool/nxtest"
@@ -326,5 +328,31 @@ func TestWindowScaling(t *testing.T) {
 				assert.Equal(t, scaling, widest > 65535, "the kernel's window: %d bytes", widest)
 			})
 		}
+	})
+}
+
+// A wire that loses, repeats, reorders and damages what it carries: every byte
+// arrives, once, and in order.
+func TestTransferOverABadWire(t *testing.T) {
+	const n = 500_000
+	roles(t, func(t *testing.T, f family, server bool) {
+		bad := fault.Chances{Drop: 0.02, Duplicate: 0.02, Reorder: 0.02, Corrupt: 0.01}
+		wrap := func(d link.Driver) link.Driver { return fault.Wrap(d, fault.Config{Seed: 11, In: bad, Out: bad}) }
+		w := newWorldOn(t, wrap, nil, 1536, 1024, 256)
+		c := w.join(t, f, server, 65535, nil)
+		out, in := newStream(12, n), newStream(13, n)
+		sent := running(t, func() error { return w.sendAll(c.socket, out, 1400) })
+		wrote := running(t, func() error { _, err := io.Copy(c.kernel, in); return err })
+		atKernel, atStack := sha256.New(), sha256.New()
+		read := running(t, func() error { _, err := io.CopyN(atKernel, c.kernel, n); return err })
+		require.NoError(t, receiveAll(c.socket, atStack, n))
+		sent()
+		wrote()
+		read()
+		assert.Equal(t, out.sum.Sum(nil), atKernel.Sum(nil))
+		assert.Equal(t, in.sum.Sum(nil), atStack.Sum(nil))
+		info, err := tcp.SocketInfoGet(c.socket)
+		require.NoError(t, err)
+		assert.Positive(t, info.RetransmittedPackets, "the wire is bad")
 	})
 }

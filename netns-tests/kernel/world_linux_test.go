@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gonetx/ip"
+	"gonetx/ip/link"
 	"gonetx/ip/link/tun"
 	"gonetx/ip/link/tun/netns"
 	"gonetx/netns-tests/topology"
@@ -75,6 +76,15 @@ func newWorld(t *testing.T, recorder nx.Recorder) *world {
 // down and demands that nothing is left: see (*world).down.
 func newWorldWith(t *testing.T, recorder nx.Recorder, payload, inbound, outbound uint32) *world {
 	t.Helper()
+	return newWorldOn(t, plain, recorder, payload, inbound, outbound)
+}
+
+// plain is a driver as it is.
+func plain(d link.Driver) link.Driver { return d }
+
+// newWorldOn makes the instance on a wire that wrap makes of the device.
+func newWorldOn(t *testing.T, wrap func(link.Driver) link.Driver, recorder nx.Recorder, payload, inbound, outbound uint32) *world {
+	t.Helper()
 	if entered != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("namespaces: %v", entered)
@@ -84,7 +94,7 @@ func newWorldWith(t *testing.T, recorder nx.Recorder, payload, inbound, outbound
 	w := &world{pool: nxtest.NewPool(t, payload, inbound), data: nxtest.NewPool(t, payload, outbound)}
 	w.inst.Config = &ip.Config{NoDAD: true, Recorder: recorder}
 	driver := tun.New(tun.Config{Addresses: []netip.Prefix{topology.Gateway4, topology.Gateway6}})
-	require.NoError(t, ip.Create(&w.inst, "stack", topology.Stack4.Addr(), ip.IPAddress(255, 255, 255, 0), w.pool, driver, 2048, 1))
+	require.NoError(t, ip.Create(&w.inst, "stack", topology.Stack4.Addr(), ip.IPAddress(255, 255, 255, 0), w.pool, wrap(driver), 2048, 1))
 	t.Cleanup(func() { w.down(t) })
 	w.device = w.inst.Link().Device
 	require.NoError(t, ip.IPv6Enable(&w.inst))
