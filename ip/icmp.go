@@ -36,7 +36,9 @@ func (g *gate) icmp(s *settings, d *datagram) string {
 		g.echoRequest(d, icmpEchoReply)
 	default:
 		if isError {
-			g.echoError(d, b[0], b[1])
+			kind, code := b[0], b[1]
+			forStackIPv4(b)
+			g.echoError(d, kind, code)
 		}
 		g.unhandledICMP(d, isError)
 	}
@@ -65,7 +67,9 @@ func (g *gate) icmpv6(s *settings, d *datagram) string {
 		g.neighbor(s, d, b[0] == icmpv6NeighborSolicitation)
 	default:
 		if isError {
-			g.echoError(d, b[0], b[1])
+			kind, code := b[0], b[1]
+			forStackIPv6(b)
+			g.echoError(d, kind, code)
 		}
 		if b[0] == icmpv6Unreachable {
 			unreachable(b)
@@ -75,23 +79,44 @@ func (g *gate) icmpv6(s *settings, d *datagram) string {
 	return ""
 }
 
-// unreachable makes "no route" of every code of an ICMPv6 destination
-// unreachable message but "port unreachable": gVisor knows these two only
-// (network/ipv6/icmp.go, handleICMP), while it takes the same from ICMPv4 under
-// any code. So an attempt to connect ends at once in both families (RFC 4443
-// section 3.1). The checksum follows (RFC 1624).
-func unreachable(b []byte) {
-	const noRoute, port = 0, 4
-	code := b[1]
-	if code == noRoute || code == port {
-		return
+// forStackIPv4 changes an ICMPv4 error into one that gVisor should believe.
+func forStackIPv4(b []byte) {
+	mtu := b[6:8]
+	if b[0] == icmpUnreachable && b[1] == fragmentationNeeded && binary.BigEndian.Uint16(mtu) < leastPathMTUIPv4 {
+		setWord(b, mtu, leastPathMTUIPv4)
 	}
-	b[1] = noRoute
-	sum := uint32(^binary.BigEndian.Uint16(b[2:])) + uint32(^uint16(code))
+}
+
+// forStackIPv6 is the same for ICMPv6. And it makes "no route" of every code of a
+// destination unreachable message but "port unreachable": gVisor knows these two
+// only (network/ipv6/icmp.go, handleICMP), while it takes the same from ICMPv4
+// under any code. So an attempt to connect ends at once in both families (RFC
+// 4443 section 3.1).
+func forStackIPv6(b []byte) {
+	const noRoute, port = 0, 4
+	switch mtu := b[4:8]; {
+	case b[0] == icmpv6TooBig && binary.BigEndian.Uint32(mtu) < header.IPv6MinimumMTU:
+		setWord(b, mtu[:2], 0)
+		setWord(b, mtu[2:], header.IPv6MinimumMTU)
+	case b[0] == icmpv6Unreachable && b[1] != noRoute && b[1] != port:
+		setWord(b, b[:2], uint16(b[0])<<8|noRoute)
+	}
+}
+
+// The least path MTU that is believed. gVisor believes any, and sends segments of
+// a byte: whoever knows the ports of a connection could stop it. An IPv6 way
+// takes 1280 bytes (RFC 8201 section 4); for IPv4 it is what Linux believes
+// (net.ipv4.route.min_pmtu), RFC 1191 section 3 having 68.
+const leastPathMTUIPv4 = 552
+
+// setWord sets a word of an ICMP message, and its checksum with it (RFC 1624).
+func setWord(message, word []byte, value uint16) {
+	sum := uint32(^binary.BigEndian.Uint16(message[2:])) + uint32(^binary.BigEndian.Uint16(word)) + uint32(value)
 	for sum > 0xFFFF {
 		sum = sum>>16 + sum&0xFFFF
 	}
-	binary.BigEndian.PutUint16(b[2:], ^uint16(sum))
+	binary.BigEndian.PutUint16(word, value)
+	binary.BigEndian.PutUint16(message[2:], ^uint16(sum))
 }
 
 func (g *gate) badICMP(d *datagram) {

@@ -148,7 +148,10 @@ const (
 	icmpTimeExceed  = 11
 	icmpParameter   = 12
 
+	fragmentationNeeded = 4 // a code of icmpUnreachable
+
 	icmpv6Unreachable           = 1
+	icmpv6TooBig                = 2
 	icmpv6Parameter             = 4
 	icmpv6Echo                  = 128
 	icmpv6EchoReply             = 129

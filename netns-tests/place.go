@@ -99,6 +99,9 @@ type run struct {
 	units units
 	trace *Trace
 	later []*pending
+
+	// watch sees the frames of the place "ram", for tests that forge some.
+	watch func(ram.Frame)
 }
 
 // keeper keeps what is dear to make from one run to the next, of one family, one

@@ -47,7 +47,7 @@ func openRAM(r *run) (*scene, error) {
 
 func (r *run) openRAM() (*scene, error) {
 	a := ramAddresses[r.family]
-	router := &ramRouter{address: a.router.Addr(), unreachable: a.unreachable, mtu: r.scenario.Settings.PathMTU}
+	router := &ramRouter{address: a.router.Addr(), unreachable: a.unreachable, mtu: r.scenario.Settings.PathMTU, watch: r.watch}
 	w := driven.New(driven.Config{MTU: 1500, Latency: nx.Tick, Verdict: router.verdict})
 	router.network = w.Network
 	r.log.now = w.Clock.Now
@@ -120,12 +120,16 @@ type ramRouter struct {
 	address     netip.Addr
 	unreachable netip.Addr
 	mtu         int // of the way; 0: as wide as the links
+	watch       func(ram.Frame)
 }
 
 // verdict looks at a frame that is about to be delivered.
 func (r *ramRouter) verdict(f ram.Frame) ram.Verdict {
 	if f.From == "" {
 		return ram.Pass // what the router says itself
+	}
+	if r.watch != nil {
+		r.watch(f)
 	}
 	from, to, ok := ends(f.Data)
 	switch {

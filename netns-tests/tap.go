@@ -87,6 +87,14 @@ func (t *tap) see(direction nx.Direction, pkt *stack.PacketBuffer) {
 	if direction == nx.Sent {
 		way = "sends"
 	}
+	switch {
+	case d.Fragment:
+		t.log.add(Event{Lane: Wire, What: way + " a fragment"})
+		return
+	case d.Transport == header.TCPProtocolNumber && len(head) < d.At+header.TCPMinimumSize:
+		t.log.add(Event{Lane: Wire, What: way + " half a segment"})
+		return
+	}
 	switch d.Transport {
 	case header.TCPProtocolNumber:
 		t.log.add(t.segment(way, d, header.TCP(head[d.At:])))

@@ -230,7 +230,8 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 			c.queued(seg)
 		}
 	}
-	if flags.Contains(header.TCPFlagFin) && !r.hasFIN {
+	// One from before what is expected ends nothing: gVisor does not take it.
+	if flags.Contains(header.TCPFlagFin) && !r.hasFIN && !before(from+length, r.next) {
 		r.hasFIN, r.fin = true, from+length
 	}
 	return true, answer
