@@ -71,9 +71,6 @@ func (g *gate) icmpv6(s *settings, d *datagram) string {
 			forStackIPv6(b)
 			g.echoError(d, kind, code)
 		}
-		if b[0] == icmpv6Unreachable {
-			unreachable(b)
-		}
 		g.unhandledICMP(d, isError)
 	}
 	return ""
