@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"gonetx/cmd/nxduo/internal/study"
@@ -155,7 +156,7 @@ func (c *studyCommand) Run(std streams, parsed *kong.Context) error {
 	if err := c.place(&o); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	result, err := c.study(ctx, std, o)
 	if study.IsNoLink(err) && c.Link == "auto" && o.Link == study.LinkTUN {

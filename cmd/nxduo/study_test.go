@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,6 +111,12 @@ func TestStudyWithoutDevice(t *testing.T) {
 
 // When the user interrupts, the folder is complete.
 func TestStudyInterrupted(t *testing.T) {
+	for _, with := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(with.String(), func(t *testing.T) { interrupt(t, with) })
+	}
+}
+
+func interrupt(t *testing.T, with os.Signal) {
 	path, err := program()
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "s")
@@ -121,7 +128,7 @@ func TestStudyInterrupted(t *testing.T) {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "ESTABLISHED") {
-			require.NoError(t, c.Process.Signal(os.Interrupt))
+			require.NoError(t, c.Process.Signal(with))
 			break
 		}
 	}

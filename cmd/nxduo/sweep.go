@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"gonetx/cmd/nxduo/internal/study"
 
@@ -48,7 +49,7 @@ func (c *sweepCommand) Run(std streams, parsed *kong.Context) error {
 	if err := c.place(&s.Options); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	result, err := s.Run(ctx, progressOf(std.err))
 	if study.IsNoLink(err) && c.Link == "auto" && s.Options.Link == study.LinkTUN {
