@@ -26,7 +26,9 @@ type endpoint struct {
 	device *device
 	raw    syscall.RawConn
 	spin   time.Duration
-	crowd  crowd // of the reader
+	crowd  crowd // these three are the reader's
+	pace   pace
+	idle   time.Time // since when it waits; zero: it does not
 	intake intake
 	ended  chan struct{} // closed by the reader
 
@@ -289,19 +291,21 @@ func (e *endpoint) receive() {
 // drain reads until there has been nothing for as long as the spin lasts. An
 // error tells that the device is gone.
 func (e *endpoint) drain(fd int) error {
-	last := time.Now()
 	for !e.stopping.Load() {
 		n, errno := e.intake.read(fd)
 		switch {
 		case errno == 0 && n > 0:
+			if !e.idle.IsZero() {
+				e.pace.end(time.Since(e.idle))
+				e.idle = time.Time{}
+			}
 			e.take(n)
-			last = time.Now()
 		case errno == 0:
 			return os.ErrClosed // a TUN device has no end of file
 		case errno == unix.EINTR:
 		case errno != unix.EAGAIN:
 			return errno
-		case e.spin < 0 || e.crowd.many() || time.Since(last) >= e.spin:
+		case !e.spins():
 			e.intake.park()
 			return nil
 		default:
@@ -309,6 +313,19 @@ func (e *endpoint) drain(fd int) error {
 		}
 	}
 	return nil
+}
+
+// spins tells whether the reader, for which there is nothing at the moment, looks
+// again at once.
+func (e *endpoint) spins() bool {
+	switch {
+	case e.spin < 0 || e.crowd.many():
+		return false
+	case e.idle.IsZero():
+		e.idle = time.Now()
+		return !e.pace.begin()
+	}
+	return time.Since(e.idle) < e.spin
 }
 
 // take delivers what was read: n bytes of the intake.
