@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -18,6 +19,9 @@ import (
 // so that programs which the second starts do not inherit it.
 const marker = "GONETX_NETNS_PARENT"
 
+// inside tells that this process is the second one: it stays where it is.
+var inside atomic.Bool
+
 // Enter re-executes the program in namespaces of its own, once: as root in a
 // new network and mount namespace, otherwise in a new user namespace as well,
 // where the user is root. It returns nil in the new process, with lo up and
@@ -26,7 +30,7 @@ const marker = "GONETX_NETNS_PARENT"
 // [Error], and nothing has changed.
 //
 // Call it first thing in main or TestMain: what the program did before, it
-// does twice.
+// does twice. In the new process a further call changes nothing.
 func Enter() error {
 	here, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
@@ -37,13 +41,18 @@ func Enter() error {
 			return err
 		}
 		if parent != here { // or somebody set the variable by hand
-			return furnish()
+			err := furnish()
+			inside.Store(err == nil)
+			return err
 		}
 	}
 	for _, arg := range os.Args {
 		if strings.HasPrefix(arg, "-test.fuzzworker") {
 			return &Error{Step: "re-execute the program", Cause: FuzzWorker}
 		}
+	}
+	if inside.Load() {
+		return nil
 	}
 	code, err := reexecute(here)
 	if err != nil {

@@ -105,6 +105,18 @@ func TestEnterPassesSignalsOn(t *testing.T) {
 	require.NoError(t, cmd.Wait())
 }
 
+// A command that enters by itself may be called in a test that has entered: a
+// second time is none.
+func TestEnterAgain(t *testing.T) {
+	namespaces(t)
+	before, err := os.Readlink("/proc/self/ns/net")
+	require.NoError(t, err)
+	require.NoError(t, Enter())
+	after, err := os.Readlink("/proc/self/ns/net")
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+}
+
 // A marker that was set by hand, or inherited, does not make a process take
 // the namespaces of its host for its own.
 func TestEnterDoesNotTrustTheMarkerAlone(t *testing.T) {
