@@ -15,7 +15,7 @@ import (
 // one family is seen, whatever it is.
 func TestChangedEventsAreSeen(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	table := slices.DeleteFunc(Table(), func(s Scenario) bool { return !s.runs("ram") })
+	table := slices.DeleteFunc(Table(), func(s Scenario) bool { return !s.Runs("ram") })
 	type pair struct {
 		name      string
 		four, six *Trace

@@ -154,7 +154,7 @@ func Run(ctx context.Context, o Options) *Report {
 func (r *Report) visit(ctx context.Context, p Place, o Options) {
 	var list []*Scenario
 	for i := range o.Scenarios {
-		if o.Scenarios[i].runs(p.Name) {
+		if o.Scenarios[i].Runs(p.Name) {
 			list = append(list, &o.Scenarios[i])
 		}
 	}

@@ -134,8 +134,8 @@ func (a Amount) String() string {
 	return s
 }
 
-// runs tells whether a scenario can run at a place.
-func (s *Scenario) runs(place string) bool {
+// Runs tells whether a scenario can run at a place.
+func (s *Scenario) Runs(place string) bool {
 	if len(s.Places) > 0 && !slices.Contains(s.Places, place) && place != "kernel" {
 		return false
 	}

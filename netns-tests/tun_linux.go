@@ -163,9 +163,17 @@ func openPair(r *run) (*scene, error) {
 }
 
 // openRouted is a stack, a router and a server in three namespaces. Faults are
-// the stack's link's.
+// made by a forwarder between the host with the stack's device and the router.
 func openRouted(r *run) (*scene, error) {
-	t, err := topology.NewRouted(topology.RoutedConfig{MTU: r.scenario.Settings.PathMTU})
+	c := topology.RoutedConfig{MTU: r.scenario.Settings.PathMTU, Recorder: recorder{r.log}}
+	if r.scenario.touchesWire() || r.wrong.applies(r.family) {
+		faults, err := r.faultConfig(r.scenario.Settings.Faults)
+		if err != nil {
+			return nil, err
+		}
+		c.Faults = &faults
+	}
+	t, err := topology.NewRouted(c)
 	if err != nil {
 		return nil, notHere(err)
 	}
@@ -181,6 +189,10 @@ func openRouted(r *run) (*scene, error) {
 	if err != nil {
 		_ = t.Close()
 		return nil, missing(err)
+	}
+	if t.Forwarder != nil {
+		bad.Set(fault.Config{}) // the stack's own link is a good one
+		bad = t.Forwarder.Faults
 	}
 	return r.realScene(stack, bad, newKernelHost(t.Server, way{own: peer, peer: own}), t.Close), nil
 }

@@ -75,9 +75,6 @@ func TestParityUsage(t *testing.T) {
 		{"--only", "moon"}, {"--only", "ram", "--scenario", "nothing-like-it"}, {"--only", "ram", "--scenario", "["},
 		{"--file", "/nothing/there"}, {"--only", "ram", "--html", "/nothing/there/x.html"}, {"--only", "tun", "--scenario", "keepalive"},
 	} {
-		if args[1] == "tun" {
-			namespaces(t)
-		}
 		code, out, _ := parityRun(args...)
 		assert.Equal(t, exitUsage, code, "%v", args)
 		assert.Empty(t, out)

@@ -8,6 +8,9 @@
 // the far end is the Linux kernel. Both families have addresses and routes
 // everywhere.
 //
+// The cable to the router can be a [Forwarder], which makes the faults of package
+// fault, or has the kernel's netem and tbf on it where there are such.
+//
 // Nothing is left behind, however the process ends: namespaces have no names
 // and are held by descriptors, devices go with their namespaces, and programs
 // that a [Host] started are killed by the kernel when the process dies.

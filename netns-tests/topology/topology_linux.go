@@ -7,7 +7,9 @@ import (
 	"net/netip"
 	"os"
 
+	"gonetx/ip/link/fault"
 	"gonetx/ip/link/tun"
+	"gonetx/packetpool/nx"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -39,7 +41,13 @@ func (h *Host) Device() tun.Config {
 //	 fd77::2   ::1   fd78::1    ::2   fd79::1    ::2
 //
 // The TUN device is opened on the near host, which is a router too.
-type Routed struct{ Near, Router, Server *Host }
+type Routed struct {
+	Near, Router, Server *Host
+
+	// Forwarder is the cable between the near host and the router, when
+	// RoutedConfig.Faults asks for one; nil: it is a veth.
+	Forwarder *Forwarder
+}
 
 // RoutedConfig describes a routed topology. The zero RoutedConfig is one that
 // works, 1500 bytes wide.
@@ -48,6 +56,12 @@ type RoutedConfig struct {
 	// directions. The links themselves carry 1500, so that neither end can know
 	// but by path MTU discovery. Zero: 1500; at least 1280.
 	MTU int
+
+	// Faults makes the cable between the near host and the router a [Forwarder]
+	// with these faults; "out" is towards the server. Recorder, which may be nil,
+	// sees what they do.
+	Faults   *fault.Config
+	Recorder nx.Recorder
 
 	// NoForwarding leaves the near host as a machine is by default: it forwards
 	// nothing.
@@ -70,6 +84,9 @@ func NewRouted(c RoutedConfig) (*Routed, error) {
 // Close gives all three up.
 func (t *Routed) Close() error {
 	var errs []error
+	if t.Forwarder != nil {
+		errs = append(errs, t.Forwarder.Close())
+	}
 	for _, h := range []*Host{t.Near, t.Router, t.Server} {
 		if h != nil {
 			errs = append(errs, h.Close())
@@ -87,7 +104,13 @@ func (t *Routed) build(c RoutedConfig) (err error) {
 			return err
 		}
 	}
-	if err := connect(t.Near, "up", t.Router, "near"); err != nil {
+	if c.Faults != nil {
+		t.Forwarder, err = forward(
+			end{t.Near, "up", []netip.Prefix{Near4, Near6}}, end{t.Router, "near", []netip.Prefix{router4, router6}}, *c.Faults, c.Recorder)
+	} else {
+		err = connect(t.Near, "up", t.Router, "near")
+	}
+	if err != nil {
 		return err
 	}
 	if err := connect(t.Router, "far", t.Server, "up"); err != nil {
@@ -100,14 +123,22 @@ func (t *Routed) build(c RoutedConfig) (err error) {
 // forwarding looks at, and what it answers in ICMP.
 
 func (t *Routed) setUpNear(c RoutedConfig) error {
-	return t.Near.setUp(!c.NoForwarding,
-		port{"up", []netip.Prefix{Near4, Near6}},
+	return t.Near.setUp(!c.NoForwarding, t.port("up", Near4, Near6),
 		route{netip.Prefix{}, router4.Addr(), "up", 0}, route{netip.Prefix{}, router6.Addr(), "up", 0})
+}
+
+// port gives an end of the first cable its addresses; a forwarder's devices have
+// theirs.
+func (t *Routed) port(name string, addresses ...netip.Prefix) step {
+	if t.Forwarder != nil {
+		return port{name, nil}
+	}
+	return port{name, addresses}
 }
 
 func (t *Routed) setUpRouter(c RoutedConfig) error {
 	steps := []step{
-		port{"near", []netip.Prefix{router4, router6}},
+		t.port("near", router4, router6),
 		port{"far", []netip.Prefix{routerFar4, routerFar6}},
 		route{Server4.Masked(), netip.Addr{}, "far", c.MTU}, route{Server6.Masked(), netip.Addr{}, "far", c.MTU},
 		route{Near4.Masked(), netip.Addr{}, "near", c.MTU}, route{Near6.Masked(), netip.Addr{}, "near", c.MTU},
