@@ -11,7 +11,6 @@ import (
 	"gonetx/ip/link"
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
-	"gonetx/smtp"
 	"gonetx/tcp"
 )
 
@@ -39,7 +38,6 @@ type stackHost struct {
 	address uint // index of the IPv6 address
 	prefix  netip.Prefix
 	gateway netip.Addr
-	client  smtp.Client
 }
 
 // socket is a socket and how far its streams have come.

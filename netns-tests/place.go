@@ -10,7 +10,6 @@ import (
 
 	"gonetx/ip/link/fault"
 	"gonetx/ip/link/ram"
-	"gonetx/packetpool/nx"
 )
 
 // Place is where scenarios run: what lies between a stack and its peer, and
@@ -190,7 +189,7 @@ func headers(family int) int {
 }
 
 // realTime is the stage of a scene whose time is the machine's.
-type realTime struct{ clock nx.Clock }
+type realTime struct{}
 
 type realCall chan struct{}
 

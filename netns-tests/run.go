@@ -237,10 +237,3 @@ func Unavailable(err error) bool {
 
 // families of a comparison.
 var families = []int{4, 6}
-
-func familyOf(a netip.Addr) int {
-	if a.Is4() {
-		return 4
-	}
-	return 6
-}

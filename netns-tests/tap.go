@@ -32,12 +32,12 @@ type flow struct {
 
 // segment is what is kept of a TCP segment for the events of a real wire.
 type segment struct {
-	sent           bool
-	flow           string
-	syn, fin, rst  bool
-	data           int
-	again          bool
-	sequence, from uint32
+	sent          bool
+	flow          string
+	syn, fin, rst bool
+	data          int
+	again         bool
+	from          uint32
 }
 
 func newTap(driver link.Driver, l *log) *tap {

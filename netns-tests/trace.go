@@ -94,14 +94,13 @@ func (t *Trace) lane(l Lane) []Event {
 type log struct {
 	now func() time.Duration
 
-	mu      sync.Mutex // guards the fields below
-	on      bool
-	step    int
-	began   time.Duration // of the step
-	events  []Event
-	lowest  map[string]int // free packets of a pool that were seen least, since the step began
-	names   *strings.Replacer
-	details bool
+	mu     sync.Mutex // guards the fields below
+	on     bool
+	step   int
+	began  time.Duration // of the step
+	events []Event
+	lowest map[string]int // free packets of a pool that were seen least, since the step began
+	names  *strings.Replacer
 }
 
 const tick = 10 * time.Millisecond
