@@ -39,6 +39,7 @@ type connection struct {
 	budget   uint32 // bytes that the default pool can hold; see shares
 	using    bool   // it is one of those that share them
 	received bool   // something, since they were counted
+	fresh    bool   // segmentIn has just seen something new
 	limit    uint32 // of our own segments: the link's MTU less the headers, or what mss_set said
 	sender   sender
 	receiver receiver

@@ -31,7 +31,11 @@ func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 		if c.waits() {
 			p.arm()
 		}
+		owner := c.queueOwner()
 		p.mu.Unlock()
+		if owner != "" {
+			p.queued(seg, owner)
+		}
 		c.send(answer)
 		return pass
 	}
@@ -227,7 +231,7 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 		c.noteUse()
 		if fresh := r.accept(from, length, uint32(seg.GSOSize)); fresh > 0 {
 			c.countIn(length, uint32(seg.GSOSize))
-			c.queued(seg)
+			c.fresh = true
 		}
 	}
 	// One from before what is expected ends nothing: gVisor does not take it.
@@ -237,14 +241,23 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	return true, answer
 }
 
-// queued notes for whom the packets are in which a segment lies: they are on the
-// receive queue of the socket when gVisor has them.
-func (c *connection) queued(seg *ip.Segment) {
-	if c.socket == nil {
-		return
+// queueOwner is the name of the socket whose receive queue gets what segmentIn
+// has just seen; empty when that was nothing new.
+func (c *connection) queueOwner() string {
+	fresh := c.fresh
+	c.fresh = false
+	if !fresh || c.socket == nil {
+		return ""
 	}
+	return c.socket.name
+}
+
+// queued notes for whom the packets are in which a segment lies: they are on the
+// receive queue of the socket when gVisor has them. It is called without the
+// protocol's lock, for which many wait while this waits for the pool's.
+func (p *protocol) queued(seg *ip.Segment, socket string) {
 	views, _ := seg.Packet.AsViewList()
-	c.p.inst.Pool().Assign(views, packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: c.socket.name})
+	p.inst.Pool().Assign(views, packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: socket})
 }
 
 // plausible is the acceptability test of RFC 9293 section 3.10.7.4, wide enough
