@@ -111,10 +111,14 @@ func adjusts(out packetpool.Outgoing, headers int) bool {
 // world that knows priorities. It is called and returns with the protocol's lock
 // held.
 func (p *protocol) giveWay() {
+	p.mu.Unlock()
+	p.yield()
+	p.mu.Lock()
+}
+
+func (p *protocol) yield() {
 	if y, ok := p.clock.(nx.Yielder); ok {
-		p.mu.Unlock()
 		y.Yield()
-		p.mu.Lock()
 	}
 }
 

@@ -62,6 +62,9 @@ func (p *protocol) suspend(l *suspensions, s *Socket, wait nx.Wait, in *interrup
 	}
 	p.mu.Unlock()
 	served := w.Await(wait)
+	if served {
+		p.yield() // whoever has resumed it is more urgent, and goes on first
+	}
 	if !served && timerFirst(wait) {
 		p.fastPeriodic()
 	}
