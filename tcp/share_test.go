@@ -94,7 +94,9 @@ func TestManySendersOnOnePool(t *testing.T) {
 		})
 	}
 	all.Wait()
-	assert.Less(t, b.inst.Link().Drops[link.DropPoolEmpty], uint64(senders*messages/10))
+	// What the program has read and not released yet is beyond the windows, so a
+	// busy machine drops some; windows that promised too much dropped most.
+	assert.Less(t, b.inst.Link().Drops[link.DropPoolEmpty], uint64(senders*messages/3))
 }
 
 // Who has the packets of what was received: the socket's receive queue while
