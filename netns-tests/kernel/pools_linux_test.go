@@ -49,7 +49,7 @@ func TestSmallPools(t *testing.T) {
 // With a single packet a service may fail, but each ends when its wait is over,
 // and where none fails every byte is right.
 func TestPoolOfOnePacket(t *testing.T) {
-	const n, wait = 20_000, 100
+	const n, wait = 6_000, 100
 	for _, payload := range []uint32{200, 800} {
 		t.Run(fmt.Sprint(payload), func(t *testing.T) {
 			families(t, func(t *testing.T, f family) {
