@@ -90,6 +90,7 @@ func replies(step int, text string) func(*replay.Scenario) {
 // nothing behind, and what the default client does otherwise than the release is
 // explained by entries of the ledger, as it is in those that were.
 func TestVariants(t *testing.T) {
+	t.Setenv("NX_GOLDEN", "testdata") // of these recordings, whatever others are judged
 	defer driven.Session()()
 	judge := golden.NewJudge("smtp variants", replay.Rules())
 	all := golden.Load[replay.Scenario](t, "smtp_golden.jsonl")
@@ -152,6 +153,7 @@ func recording(t *testing.T, o *replay.Outcome) (result map[string]any) {
 
 // A recording with words that are not known is not replayed in silence.
 func TestUnknownWords(t *testing.T) {
+	t.Setenv("NX_GOLDEN", "testdata")
 	defer driven.Session()()
 	first := golden.Load[replay.Scenario](t, "smtp_golden.jsonl")[0]
 	for what, change := range map[string]func(*replay.Scenario){
