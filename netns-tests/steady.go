@@ -26,7 +26,7 @@ var realLanes = []Lane{WireSent, WireGot}
 //   - states: by socket; the way from FIN_WAIT_1 to TIMED_WAIT or CLOSED is one step;
 //   - wire: acknowledgements and whatever comes again are left out, the data of
 //     one direction of a connection is one event between its SYN and its FIN or
-//     RST, and RSTs that follow each other are one;
+//     RST, RSTs that follow each other are one, and those behind a FIN none;
 //   - drops: faults and their consequences, by how many there were at least
 //     one;
 //   - pools: what is free at the end;
@@ -115,6 +115,7 @@ type quiet struct {
 	data   int
 	events []Event
 	last   string
+	ended  bool // its FIN has been seen
 }
 
 func (q *quiet) take(e Event) {
@@ -130,8 +131,11 @@ func (q *quiet) take(e Event) {
 	if s.fin {
 		q.flush(way)
 		q.note(Event{What: way + " FIN"})
+		q.ended = true
 	}
-	if s.rst {
+	// A RST behind a FIN answers an acknowledgement that came when the connection
+	// was over: whether there is such a one is a matter of who reads when.
+	if s.rst && !q.ended {
 		q.flush(way)
 		q.note(Event{What: way + " RST"})
 	}
