@@ -14,6 +14,7 @@ import "gonetx/packetpool/nx"
 type Arrival struct {
 	store   *store
 	owner   Owner
+	headers int // bytes of room that a message is to have in front
 	message message
 	hint    *block // in which the bytes before lay; see store.mine
 	copies  []pending
@@ -26,9 +27,12 @@ type pending struct {
 	from []byte
 }
 
-// Arrive begins messages for owner.
-func (pool *Pool) Arrive(owner Owner) Arrival {
-	return Arrival{store: pool.created(), owner: owner}
+// Arrive begins messages for owner. A program may send what it has received, and
+// in front of it, in the packets of NetX Duo, lie the headers that it came with:
+// headers is how many bytes of room there are to be. Where a packet more would be
+// needed for them and there is none, there are fewer.
+func (pool *Pool) Arrive(owner Owner, headers int) Arrival {
+	return Arrival{store: pool.created(), owner: owner, headers: headers}
 }
 
 // Length is how many bytes the message under construction has.
@@ -112,15 +116,18 @@ func (a *Arrival) add(b *block, piece []byte) bool {
 			b.append += len(piece)
 			m.head.length += len(piece)
 			return true
-		case b.state == inFlight && b.frame == nil:
+		case b.state == inFlight && b.frame == nil && (from >= a.headers || m.head != nil || !a.affords(len(piece))):
 			s.inbound.remove(b)
 			m.receive(b, from, len(piece), a.owner)
 			s.mark(b)
 			return true
 		}
 	}
-	room := m.room()
-	if need := s.packetsFor(len(piece) - room); !s.have(need) {
+	room, front := m.room(), 0
+	if m.head == nil {
+		front = a.front(len(piece))
+	}
+	if need := s.packetsFor(front + len(piece) - room); !s.have(need) {
 		if b == nil || b.state != inFlight {
 			return false
 		}
@@ -137,11 +144,11 @@ func (a *Arrival) add(b *block, piece []byte) bool {
 	for len(piece) > 0 {
 		if room == 0 {
 			b := s.take()
-			b.start(0)
+			b.start(front)
 			b.assign(a.owner)
 			s.mark(b)
 			m.add(b)
-			room = s.payload
+			room, front = s.payload-front, 0
 		}
 		n := min(len(piece), room)
 		a.copies = append(a.copies, pending{m.tail, m.tail.append, piece[:n]})
@@ -162,6 +169,25 @@ func (a *Arrival) Message() Packet {
 	}
 	return head.handle()
 }
+
+// front is how many bytes are left free in front of n bytes that are copied and
+// begin a message. The caller holds store.mu.
+func (a *Arrival) front(n int) int {
+	spare := a.store.packetsFor(n)*a.store.payload - n
+	switch most := a.headers + PhysicalHeader; {
+	case a.headers == 0:
+		return 0
+	case spare >= most:
+		return most
+	case spare >= a.headers || a.headers >= a.store.payload || !a.affords(n):
+		return min(spare, a.headers)
+	}
+	return a.headers
+}
+
+// affords tells whether there are packets for n bytes with headers in front.
+// The caller holds store.mu.
+func (a *Arrival) affords(n int) bool { return a.store.have(a.store.packetsFor(a.headers + n)) }
 
 // receive makes a packet in flight, of which n bytes belong to the message, a
 // part of it. The caller holds store.mu.

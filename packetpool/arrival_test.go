@@ -33,7 +33,7 @@ func TestArrivalOfAFrameInUnits(t *testing.T) {
 	pkt, frame := r.read(t, data)
 	reclaim(frame, pkt)
 
-	a := pool.Arrive(queueOfS)
+	a := pool.Arrive(queueOfS, 0)
 	assert.Zero(t, a.Length())
 	assert.Zero(t, a.Message())
 	var messages []packetpool.Packet
@@ -56,11 +56,63 @@ func TestArrivalOfAFrameInUnits(t *testing.T) {
 	assert.Equal(t, 9, free(t, pool))
 }
 
+// A program can send what it has received: in front of each message there is
+// room for headers, whichever way its first bytes came, as long as there are
+// packets.
+func TestArrivalLeavesRoomForHeaders(t *testing.T) {
+	const headers, unit = 40, 60
+	for _, c := range []struct {
+		name      string
+		packets   uint32
+		reclaimed bool
+	}{{"lent and copied", 16, true}, {"before the reader has let go", 16, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			pool := nxtest.NewPool(t, 100, c.packets)
+			r := newReader(pool)
+			data := counting(headers + 6*unit) // the second one begins with a packet
+			pkt, frame := r.read(t, data)
+			if c.reclaimed {
+				reclaim(frame, pkt)
+			}
+			a := pool.Arrive(queueOfS, headers)
+			var messages []packetpool.Packet
+			for from := headers; from < len(data); from += unit {
+				arrive(t, &a, pkt, from, from+unit)
+				messages = append(messages, a.Message())
+			}
+			if !c.reclaimed {
+				reclaim(frame, pkt)
+			}
+			pkt.DecRef()
+			for i, p := range messages {
+				out, ok := packetpool.Inspect(p)
+				require.True(t, ok)
+				assert.GreaterOrEqual(t, out.Room, headers, "message %d", i)
+				assert.Equal(t, data[headers+unit*i:headers+unit*(i+1)], retrieve(t, p), "message %d", i)
+				require.NoError(t, packetpool.Release(p))
+			}
+			assert.EqualValues(t, c.packets, free(t, pool))
+		})
+	}
+
+	// Without packets to spare the message comes all the same.
+	pool := nxtest.NewPool(t, 100, 2)
+	r := newReader(pool)
+	pkt, frame := r.read(t, counting(200))
+	reclaim(frame, pkt)
+	a := pool.Arrive(queueOfS, headers)
+	arrive(t, &a, pkt, 100, 200)
+	p := a.Message()
+	assert.Equal(t, []packetpool.Fragment{{Data: 100}}, packetpool.Fragments(p))
+	require.NoError(t, packetpool.Release(p))
+	pkt.DecRef()
+}
+
 // Copies that follow each other fill a packet before they take another one.
 func TestArrivalFillsPackets(t *testing.T) {
 	pool := nxtest.NewPool(t, 100, 3)
 	data := counting(290)
-	a := pool.Arrive(packetpool.Owner{})
+	a := pool.Arrive(packetpool.Owner{}, 0)
 	for _, piece := range [][]byte{data[:30], nil, data[30:150], data[150:160], data[160:290]} {
 		require.NoError(t, a.Add(piece))
 	}
@@ -79,7 +131,7 @@ func TestArrivalWaitsForAPacket(t *testing.T) {
 	kept, err := packetpool.Allocate(pool, packetpool.ReceivePacket, nx.NoWait)
 	require.NoError(t, err)
 	data := counting(150)
-	a := pool.Arrive(packetpool.Owner{})
+	a := pool.Arrive(packetpool.Owner{}, 0)
 	require.NoError(t, a.Add(data[:100]))
 	require.ErrorIs(t, a.Add(data[100:]), nx.NoPacket)
 	require.NoError(t, packetpool.Release(kept))
@@ -101,7 +153,7 @@ func TestArrivalBeforeReclaim(t *testing.T) {
 			r := newReader(pool)
 			data := counting(150)
 			pkt, frame := r.read(t, data)
-			a := pool.Arrive(packetpool.Owner{})
+			a := pool.Arrive(packetpool.Owner{}, 0)
 			arrive(t, &a, pkt, 20, 150)
 			p := a.Message()
 			assert.Equal(t, c.packets-c.taken, free(t, pool))
@@ -128,7 +180,7 @@ func TestArrivalLeavesTheStacksBytesAlone(t *testing.T) {
 	data := counting(100)
 	pkt, frame := r.read(t, data)
 	reclaim(frame, pkt)
-	a := pool.Arrive(packetpool.Owner{})
+	a := pool.Arrive(packetpool.Owner{}, 0)
 	arrive(t, &a, pkt, 0, 40)
 	require.NoError(t, a.Add([]byte("foreign")))
 	p := a.Message()
@@ -143,11 +195,11 @@ func TestArrivalLeavesTheStacksBytesAlone(t *testing.T) {
 func TestArrivalWithoutAPool(t *testing.T) {
 	var zero packetpool.Arrival
 	assert.ErrorIs(t, zero.Add([]byte{1}), nx.PtrError)
-	none := new(packetpool.Pool).Arrive(packetpool.Owner{})
+	none := new(packetpool.Pool).Arrive(packetpool.Owner{}, 0)
 	assert.ErrorIs(t, none.Add([]byte{1}), nx.PtrError)
 
 	pool := nxtest.NewPool(t, 100, 4)
-	a := pool.Arrive(packetpool.Owner{})
+	a := pool.Arrive(packetpool.Owner{}, 0)
 	require.NoError(t, packetpool.PoolDelete(pool))
 	assert.ErrorIs(t, a.Add([]byte{1}), nx.PtrError)
 }
@@ -170,7 +222,7 @@ func BenchmarkArrival(b *testing.B) {
 				clone := pkt.Clone()
 				reclaim(frame, pkt)
 				pkt.DecRef()
-				a := pool.Arrive(queueOfS)
+				a := pool.Arrive(queueOfS, 0)
 				views, _ := clone.AsViewList()
 				left := segment
 				for v := views.Front(); v != nil; v = v.Next() {

@@ -44,7 +44,7 @@ var (
 // caller holds the protocol's lock.
 func (in *intake) begin(c *connection, owner string) {
 	if in.arrival.Length() == 0 {
-		in.arrival = c.p.inst.Pool().Arrive(packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: owner})
+		in.arrival = c.p.inst.Pool().Arrive(packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: owner}, int(headerSize(c.flow.local.Addr())))
 	}
 	in.conn, in.at, in.err = c, c.receiver.read, nil
 	in.order, in.next = in.order[:0], 0

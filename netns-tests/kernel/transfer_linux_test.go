@@ -104,6 +104,37 @@ func TestTransfer(t *testing.T) {
 	})
 }
 
+// The echo of NetX Duo's samples: what was received is sent, in the packet that
+// it came in, whose headers leave room for those of the answer.
+func TestEchoOfThePacketItself(t *testing.T) {
+	n := 20_000_000
+	if testing.Short() {
+		n = 2_000_000
+	}
+	roles(t, func(t *testing.T, f family, server bool) {
+		w := newWorld(t, nil)
+		c := w.join(t, f, server, 65535, &tcp.Config{TransmitQueue: 200})
+		out := newStream(4, n)
+		wrote := running(t, func() error { _, err := io.CopyBuffer(c.kernel, out, make([]byte, 65536)); return err })
+		back := sha256.New()
+		read := running(t, func() error {
+			_, err := io.CopyN(back, c.kernel, int64(n))
+			return err
+		})
+		for left := n; left > 0; {
+			packet, err := tcp.SocketReceive(c.socket, 1000)
+			require.NoError(t, err, "%d bytes before the end", left)
+			length, err := packetpool.LengthGet(packet)
+			require.NoError(t, err)
+			left -= int(length)
+			require.NoError(t, tcp.SocketSend(c.socket, packet, 1000), "%d bytes before the end", left)
+		}
+		wrote()
+		read()
+		assert.Equal(t, out.sum.Sum(nil), back.Sum(nil))
+	})
+}
+
 // The window that the peer is told is exactly the socket's, and the peer keeps
 // to it: never is more on its way than the window that it was told last allows.
 func TestExactWindows(t *testing.T) {
