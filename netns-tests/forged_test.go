@@ -166,16 +166,14 @@ func TestBlindAttacks(t *testing.T) {
 		{"SYN in the window", func(l *live) []byte { return l.segment(l.expects()+100, 0, syn, nil) }, true, false},
 		{"SYN before the window", func(l *live) []byte { return l.segment(l.expects()-1000, 0, syn, nil) }, true, false},
 		{"SYN-ACK in the window", func(l *live) []byte { return l.segment(l.expects(), l.next(), syn|ack, nil) }, true, false},
-		// gVisor does not look whether what a segment acknowledges can be (RFC 5961
-		// section 5.2): data with the exact number is taken whatever it says of
-		// ours. So the two segments here lie behind the window's edge by their
-		// number; within it they would be taken.
 		{"data with an old acknowledgement", func(l *live) []byte {
-			return l.segment(l.expects()+1<<20, l.next()-1<<30, ack, []byte("evil"))
+			return l.segment(l.expects(), l.next()-1<<30, ack, []byte("evil"))
 		}, true, false},
 		{"data that acknowledges what was not sent", func(l *live) []byte {
-			return l.segment(l.expects()+1<<20, l.next()+1000, ack, []byte("evil"))
+			return l.segment(l.expects(), l.next()+1000, ack, []byte("evil"))
 		}, true, false},
+		{"FIN that acknowledges what was not sent", func(l *live) []byte { return l.segment(l.expects(), l.next()+1, fin|ack, nil) }, true, false},
+		{"an acknowledgement of what was not sent", func(l *live) []byte { return l.segment(l.expects(), l.next()+1, ack, nil) }, true, false},
 		{"data behind the window", func(l *live) []byte { return l.segment(l.expects()+1<<20, l.next(), ack, []byte("evil")) }, true, false},
 		{"FIN behind the window", func(l *live) []byte { return l.segment(l.expects()+1<<20, l.next(), fin|ack, nil) }, true, false},
 		{"data without ACK", func(l *live) []byte { return l.segment(l.expects(), 0, 0, []byte("evil")) }, false, false},

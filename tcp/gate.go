@@ -211,6 +211,13 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 		c.p.counters.ReceivePacketsDropped++
 		return true, answer // gVisor answers with what it expects
 	}
+	if c.release == nil && !c.handshaking && !t.mayAcknowledge(h) {
+		// Nobody who knows the connection says so (RFC 5961 section 5.2). gVisor
+		// does not look; it answers to what it knows already.
+		c.p.counters.ReceivePacketsDropped++
+		c.disown(h, length)
+		return true, answer
+	}
 	if flags.Contains(header.TCPFlagAck) && t.started {
 		answer = append(answer, c.ackIn(h.AckNumber(), uint32(h.WindowSize())<<t.shift)...)
 		if c.release == nil {
@@ -220,12 +227,9 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	if length > 0 {
 		if !c.takes(from, length) || before(r.next, from) && !c.roomForMissing() {
 			// Beyond the window that the peer was told, or ahead of something that is
-			// missing and would find no packet: gVisor, whose window is larger, sees
-			// data that it knows already, and answers with an acknowledgement (snd.go,
-			// maybeSendOutOfWindowAck).
+			// missing and would find no packet: gVisor's window is larger.
 			c.p.counters.ReceivePacketsDropped++
-			h.SetSequenceNumber(r.acked - length - 1)
-			h.SetFlags(uint8(flags &^ header.TCPFlagFin))
+			c.disown(h, length)
 			return true, answer
 		}
 		c.noteUse()
@@ -239,6 +243,13 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 		r.hasFIN, r.fin = true, from+length
 	}
 	return true, answer
+}
+
+// disown makes a segment one that gVisor knows already, and answers with an
+// acknowledgement, as often as it thinks fit (snd.go, maybeSendOutOfWindowAck).
+func (c *connection) disown(h header.TCP, length uint32) {
+	h.SetSequenceNumber(c.receiver.acked - length - 1)
+	h.SetFlags(uint8(h.Flags() &^ header.TCPFlagFin))
 }
 
 // queueOwner is the name of the socket whose receive queue gets what segmentIn

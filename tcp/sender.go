@@ -64,6 +64,16 @@ func (c *connection) usable() uint32 {
 	return 0
 }
 
+// mayAcknowledge tells whether a segment acknowledges what it can: nothing that
+// was not sent, and nothing older than a window.
+func (t *sender) mayAcknowledge(h header.TCP) bool {
+	if !t.started || !h.Flags().Contains(header.TCPFlagAck) {
+		return true
+	}
+	ack := h.AckNumber()
+	return !before(t.max, ack) && !before(ack, t.una-maxWindow<<t.shift)
+}
+
 // push notes a message of length bytes before it is written. The packet stays
 // the caller's until settle.
 func (t *sender) push(packet packetpool.Packet, length, segments uint32) {
