@@ -45,6 +45,7 @@ type connection struct {
 	receiver receiver
 	release  *release // nil: gVisor's timing
 	alive    keepalive
+	still    standstill
 
 	intake intake // guarded by the socket's reading lock
 }

@@ -18,7 +18,7 @@ import (
 // SegmentIn implements ip.Transport.
 func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 	if p.recorder != nil {
-		p.record(nx.Received, seg)
+		p.record(nx.Received, seg, "")
 	}
 	p.mu.Lock()
 	p.address(seg)
@@ -140,8 +140,9 @@ func (p *protocol) SegmentOut(seg *ip.Segment) bool {
 	f := flow{seg.Local, seg.Remote}
 	c := p.connections[f]
 	pass, instead := false, []control(nil)
+	own := p.raw[seg.Packet]
 	if c != nil {
-		if pass, instead = c.segmentOut(seg, p.raw[seg.Packet]); pass {
+		if pass, instead = c.segmentOut(seg, own); pass {
 			c.dress(seg.Packet)
 		}
 	} else {
@@ -152,7 +153,11 @@ func (p *protocol) SegmentOut(seg *ip.Segment) bool {
 		pass = false
 	}
 	if pass && p.recorder != nil {
-		p.record(nx.Sent, seg)
+		cause := ""
+		if own != nil {
+			cause = own.cause
+		}
+		p.record(nx.Sent, seg, cause)
 	}
 	if c != nil {
 		c.send(instead)
@@ -178,6 +183,7 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	r, t := &c.receiver, &c.sender
 	from, length := h.SequenceNumber(), uint32(seg.Payload)
 	c.hear()
+	c.still.passed++
 	if c.release != nil && r.started {
 		if a, drop := c.releaseIn(from, length, h); drop {
 			return false, a
@@ -337,11 +343,14 @@ func (c *connection) ackIn(ack, window uint32) (again []control) {
 		return nil
 	}
 	t.window = window
+	if bytes > 0 {
+		again = c.mend()
+	}
 	if s == nil {
 		return nil
 	}
 	if c.release != nil && s.state >= Established {
-		again = c.acked(ack, una, bytes, waiting)
+		again = append(again, c.acked(ack, una, bytes, waiting)...)
 	}
 	if bytes > 0 && full && t.segments < s.queueMax {
 		s.post(s.notify.queueDepth)
@@ -393,6 +402,7 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		from := h.SequenceNumber()
 		if before(from, t.max) {
 			c.countAgain(seg)
+			c.still.mending = c.still.mending && own != nil // gVisor sees to it again
 		}
 		to := from + length
 		if seg.GSOSize == 0 {
@@ -407,6 +417,12 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		if before(t.max, t.fin+1) {
 			t.max = t.fin + 1
 		}
+	}
+	if own == nil {
+		c.still.passed++
+	}
+	if c.awaits() {
+		c.p.keepWatch()
 	}
 	if flags.Contains(header.TCPFlagAck) && r.started {
 		ack := h.AckNumber()

@@ -37,6 +37,7 @@ type protocol struct {
 	serial      uint64                           // sockets created so far
 	raw         map[*stack.PacketBuffer]*control // on their way to the gate: not gVisor's
 	fast        fastTimer
+	watch       watch
 	shares      shares
 }
 

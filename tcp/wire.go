@@ -14,7 +14,8 @@ type control struct {
 	seq, ack uint32
 	options  []byte // padded to words
 	data     []byte
-	probe    bool // data is a byte that the peer knows
+	probe    bool   // data is a byte that the peer knows
+	cause    string // why it is sent again, for recorders that cannot know
 }
 
 // send sends segments. They pass the gate as all do, which writes the window

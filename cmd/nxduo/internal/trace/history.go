@@ -211,7 +211,7 @@ func (c *conn) segmentSent(e *nx.SegmentEvent, at time.Duration) (s verdict) {
 		c.timeout, c.expired, c.probed, c.moved = c.sent.next, true, false, at
 	case CauseTailProbe:
 		c.probed, c.moved = true, at
-	case CauseWindowProbe:
+	case CauseWindowProbe, CauseStandstill:
 		c.moved = at
 	}
 	if earlier.to != earlier.from {
@@ -234,7 +234,7 @@ type verdict struct {
 const aMoment = 2 * time.Millisecond
 
 // why is the reason of a retransmission. gVisor does not tell; what it has seen
-// and how long it has waited do.
+// and how long it has waited do. The stack tells of its own (nx.CauseStandstill).
 func (c *conn) why(e *nx.SegmentEvent, at time.Duration, earlier span) Cause {
 	from, to := reach(e)
 	rto := c.state.RTO
@@ -243,6 +243,8 @@ func (c *conn) why(e *nx.SegmentEvent, at time.Duration, earlier span) Cause {
 	}
 	waited := at - max(c.moved, earlier.at)
 	switch {
+	case e.Cause == nx.CauseStandstill:
+		return CauseStandstill
 	case e.Flags&syn != 0:
 		return CauseHandshake
 	case before(from, c.una) && e.Length <= 1:

@@ -1,0 +1,12 @@
+package tcp
+
+import "gonetx/ip"
+
+// WithoutWatch leaves connections of an instance to gVisor alone, for tests that
+// show what the watch is for.
+func WithoutWatch(inst *ip.Instance) {
+	p, _ := enabled(inst)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watch.off = true
+}

@@ -1,0 +1,151 @@
+package tcp
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"gonetx/packetpool/nx"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
+
+// gVisor can forget what it has sent. It takes segments that it counts as lost
+// off what is outstanding (snd.go, SetPipe), takes them off once more when they
+// are acknowledged (handleRcvdSegment), and never counts the FIN during a
+// recovery. When that comes to nothing while something is on its way, the tail
+// loss probe is the last that it sends: it sets no timer for what is not
+// outstanding (postXmit), and the connection stands still for good.
+//
+// So the gate watches over what is not acknowledged. It has the numbers and the
+// packets, and sends the oldest segment again once gVisor has been silent for
+// longer than it is while it has a timer. The acknowledgement of that sets gVisor
+// going, or asks for the next segment. The release's timing needs no watch: it
+// sends again by itself.
+
+// watchEvery is how often the watch looks, while something is not acknowledged.
+const watchEvery = 500 * time.Millisecond
+
+// standstill is what the watch knows of a connection. It is guarded by the
+// protocol's lock.
+type standstill struct {
+	passed uint32        // segments that passed the gate, either way, but the watch's own
+	seen   uint32        // passed, when the watch looked last
+	since  time.Duration // when it saw a change last, or did something
+	began  time.Duration // when it first did something
+	tries  uint32        // since something was acknowledged
+
+	mending bool   // what is missing up to end is sent, one segment for each acknowledgement
+	end     uint32 // sequence number
+}
+
+// watch is guarded by the protocol's lock.
+type watch struct {
+	set bool // its timer
+	off bool // for a test that shows what it is for
+}
+
+// keepWatch sets the timer of the watch. The caller holds the protocol's lock.
+func (p *protocol) keepWatch() {
+	if !p.watch.set && !p.watch.off {
+		p.watch.set = true
+		p.clock.AfterFunc(watchEvery, p.lookRound)
+	}
+}
+
+// awaits tells that something was sent that is not acknowledged, and that gVisor
+// is to see to it.
+func (c *connection) awaits() bool {
+	t := &c.sender
+	return c.release == nil && c.socket != nil && c.ready && !c.over && !c.mute && before(t.una, t.max) && !t.finDone
+}
+
+// lookRound is the timer of the watch.
+func (p *protocol) lookRound() {
+	p.mu.Lock()
+	p.watch.set = false
+	now := p.clock.Now()
+	var silent []*connection
+	for _, c := range p.connections {
+		if !c.awaits() {
+			continue
+		}
+		p.keepWatch()
+		if w := &c.still; w.passed != w.seen {
+			w.seen, w.since = w.passed, now
+		} else {
+			silent = append(silent, c)
+		}
+	}
+	slices.SortFunc(silent, func(a, b *connection) int { return cmp.Compare(a.socket.serial, b.socket.serial) })
+	p.mu.Unlock()
+	for _, c := range silent {
+		c.standsStill(now)
+	}
+}
+
+// silence is how long gVisor sends nothing at most while it has a timer: the one
+// for the tail loss probe, of two round trips and a delayed acknowledgement, or
+// a second (rack.go, schedulePTO), which may send nothing and set the other, of
+// one RTO. No round trip is longer than the RTO.
+func silence(rto time.Duration) time.Duration {
+	if rto == 0 {
+		rto = time.Second // RFC 6298 section 2.1
+	}
+	return 3*rto + time.Second
+}
+
+// standsStill looks at a connection on which nothing has passed since the last
+// time. It is called without the protocol's lock: gVisor is asked for its RTO.
+func (c *connection) standsStill(now time.Duration) {
+	p, w := c.p, &c.still
+	rto := c.endpoint.congestion().RTO
+	p.mu.Lock()
+	s := c.socket
+	if !c.awaits() || w.passed != w.seen || now-w.since < silence(rto)<<min(w.tries, 6) {
+		p.mu.Unlock()
+		return
+	}
+	if w.tries == 0 {
+		w.began = now
+	} else if patience := s.patience(); patience != 0 && now-w.began >= patience {
+		c.noteCause(ErrTimedOut)
+		c.mute = true
+		s.reset(ErrTimedOut)
+		p.mu.Unlock()
+		c.end()
+		return
+	}
+	w.tries++
+	w.since = now
+	w.mending, w.end = true, c.sender.max
+	again := c.oldest()
+	p.mu.Unlock()
+	c.send([]control{again})
+}
+
+// oldest is the first segment that is not acknowledged.
+func (c *connection) oldest() control {
+	t := &c.sender
+	again := control{flags: header.TCPFlagFin, seq: t.fin}
+	for segment := range t.unacknowledged() {
+		if before(segment.seq, t.max) {
+			again = segment
+			again.flags = header.TCPFlagPsh
+		}
+		break
+	}
+	again.flags |= header.TCPFlagAck
+	again.ack, again.cause = c.receiver.acked, nx.CauseStandstill
+	return again
+}
+
+// mend goes on with what is missing when the peer has acknowledged something.
+func (c *connection) mend() []control {
+	t, w := &c.sender, &c.still
+	w.tries = 0
+	if w.mending = w.mending && c.awaits() && before(t.una, w.end); !w.mending {
+		return nil
+	}
+	return []control{c.oldest()}
+}
