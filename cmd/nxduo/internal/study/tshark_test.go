@@ -3,7 +3,6 @@ package study
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,13 +53,7 @@ func TestTsharkAgrees(t *testing.T) {
 			pcap, err := os.Create(path)
 			require.NoError(t, err)
 			var file bytes.Buffer
-			run(t, o, func() Outputs {
-				file.Reset()
-				require.NoError(t, pcap.Truncate(0))
-				_, err := pcap.Seek(0, io.SeekStart)
-				require.NoError(t, err)
-				return Outputs{Trace: &file, Capture: pcap}
-			})
+			run(t, o, Outputs{Trace: &file, Capture: pcap})
 			require.NoError(t, pcap.Close())
 			ours, theirs := ourReading(t, &file), theirReading(t, tshark, path)
 			require.NotEmpty(t, ours)
