@@ -80,7 +80,7 @@ func TestEveryOctetOnTheStack(t *testing.T) {
 
 func (d *dialogue) sweep(t *testing.T, ipv6 bool) (runs int) {
 	r := newRig(t, ipv6, d.auth, d.turns)
-	err, _ := r.mail(trouble{}, d.body)
+	_, err := r.mail(trouble{}, d.body)
 	require.NoError(t, err)
 	heard, said := append([]int{}, r.heard...), append([]int{}, r.said...)
 	for _, kind := range []string{"cut", "reset", "stall", "lose"} {
@@ -119,7 +119,7 @@ func (r *rig) try(d *dialogue, trouble trouble, heard, said []int) {
 	t := r.t
 	what := fmt.Sprintf("%s after %d octets to the %s", trouble.kind, trouble.at, trouble.to)
 	phase, done := d.phaseAt(trouble, heard, said)
-	err, took := r.mail(trouble, d.body)
+	took, err := r.mail(trouble, d.body)
 	taken := r.wire.passed["client"] >= said[len(said)-2] // the reply to the message has come
 	switch {
 	case taken != (err == nil), done != (err == nil):
@@ -144,7 +144,7 @@ func (r *rig) next(what string) {
 	if !r.full() {
 		r.t.Errorf("%s: packets are missing: %v", what, r.info())
 	}
-	err, _ := r.mail(trouble{}, "next "+what)
+	_, err := r.mail(trouble{}, "next "+what)
 	if err != nil || !strings.Contains(r.last, "\r\n\r\nnext "+what+"\r\n.") {
 		r.t.Errorf("%s: the next mail: %v; the server has %q", what, err, r.last)
 	}
@@ -236,7 +236,7 @@ func (r *rig) without(d *dialogue, kind string, k int) {
 			restore = drain(r.pools[poolOfInstance])
 		}
 	}
-	err, took := r.mail(trouble{}, d.body)
+	took, err := r.mail(trouble{}, d.body)
 	r.before = nil
 	taken := r.wire.passed["client"] >= r.replyEnd(d)
 	// What is dry does not keep the reply to the message from coming when it is the

@@ -107,7 +107,7 @@ func segmentOf(datagram []byte) (header.TCP, bool) {
 		return header.TCP(h.Payload()), h.TransportProtocol() == header.TCPProtocolNumber
 	case header.IPv6Version:
 		h := header.IPv6(datagram)
-		return header.TCP(h.Payload()), h.TransportProtocol() == header.TCPProtocolNumber
+		return header.TCP(h.Payload()), h.NextHeader() == uint8(header.TCPProtocolNumber)
 	}
 	return nil, false
 }
@@ -217,16 +217,16 @@ func newRig(t *testing.T, ipv6 bool, auth smtp.AuthType, turns []turn) *rig {
 	return r
 }
 
-// mail sends one mail, with a trouble, and answers its outcome and the ticks
-// that it took.
-func (r *rig) mail(t trouble, body string) (err error, ticks uint32) {
+// mail sends one mail, with a trouble, and answers the ticks that it took, and
+// its outcome.
+func (r *rig) mail(t trouble, body string) (ticks uint32, err error) {
 	r.wire.begin(t)
 	r.heard, r.said, r.last = r.heard[:0], r.said[:0], ""
 	call := r.world.Go(driven.Thread{Priority: 4}, func() {
 		err = smtp.MailSend(&r.client, "your@yourcompany.com", smtp.PriorityNormal, "Subject", []byte(body))
 	}, nil)
 	require.True(r.t, r.world.Wait(call, 1_000_000), "%v: does not return", t)
-	return err, call.Finished - call.Started
+	return call.Finished - call.Started, err
 }
 
 // repair ends whatever the server still has, on a wire that works, and waits
