@@ -30,7 +30,7 @@ type Cell struct {
 const matrixSeeds = 4
 
 var (
-	matrixLosses = []int{0, 1, 2, 5, 10, 20, 30}
+	matrixLosses = []int{0, 1, 2, 5, 10, 20, 30, 50}
 	matrixPools  = []PoolSize{{10, 128}, {6, 800}, {16, 256}, {8, 1536}, {64, 1536}}
 )
 

@@ -174,7 +174,6 @@ func (c *connection) open(s *Socket) error {
 		return err
 	}
 	c.endpoint.setFragment(s)
-	c.setPatience(s)
 	c.p.mu.Lock()
 	c.ready = true
 	wanted := s.conn == c && !c.over
@@ -185,15 +184,7 @@ func (c *connection) open(s *Socket) error {
 	return c.endpoint.connect(c.flow)
 }
 
-// setPatience has gVisor give up when the retries of the release were used up.
-// The release's own timing counts them itself.
-func (c *connection) setPatience(s *Socket) {
-	if c.release == nil {
-		c.endpoint.setUserTimeout(s.patience())
-	}
-}
-
-// patience is how long a SYN or SYN-ACK is repeated: each retry waits
+// patience is how long something that nobody acknowledges is repeated: each retry waits
 // timeout << (retries * shift) ticks, as _nx_tcp_fast_periodic_processing has
 // it. 0: for ever.
 func (s *Socket) patience() time.Duration {

@@ -210,7 +210,6 @@ func (c *connection) handshakeDone(ep tcpip.Endpoint) {
 		return
 	}
 	c.endpoint.setFragment(s)
-	c.setPatience(s)
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	if c.socket != s || c.over {

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/netip"
 	"sync"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -121,12 +120,6 @@ func (e *endpoint) unreachable() (first error) {
 			said.Payload.Release() // gVisor made it for us
 		}
 	}
-}
-
-// setUserTimeout has gVisor give up on data that is not acknowledged.
-func (e *endpoint) setUserTimeout(d time.Duration) {
-	option := tcpip.TCPUserTimeoutOption(d)
-	_ = e.ep.SetSockOpt(&option)
 }
 
 // connect sends the SYN.

@@ -343,6 +343,9 @@ func (c *connection) ackIn(ack, window uint32) (again []control) {
 		return nil
 	}
 	t.window = window
+	if window == 0 {
+		c.still.moved = c.p.clock.Now() // it lives, and has no room (RFC 9293 section 3.8.6.1)
+	}
 	if bytes > 0 {
 		again = c.mend()
 	}
@@ -408,15 +411,11 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		if seg.GSOSize == 0 {
 			seg.Cuts = t.cuts(from, to)
 		}
-		if before(t.max, to) {
-			t.max = to
-		}
+		c.reach(to)
 	}
 	if flags.Contains(header.TCPFlagFin) {
 		t.fin, t.hasFIN = h.SequenceNumber()+uint32(seg.Payload), true
-		if before(t.max, t.fin+1) {
-			t.max = t.fin + 1
-		}
+		c.reach(t.fin + 1)
 	}
 	if own == nil {
 		c.still.passed++

@@ -94,12 +94,7 @@ func SocketTransmitConfigure(socket *Socket, maxQueueDepth, timeout, maxRetries,
 	p.mu.Lock()
 	socket.queueMax, socket.timeout = maxQueueDepth, timeout
 	socket.retries, socket.shift = maxRetries, timeoutShift
-	c, patience := socket.conn, socket.patience()
-	live := c != nil && c.ready && !c.over
 	p.mu.Unlock()
-	if live {
-		c.endpoint.setUserTimeout(patience)
-	}
 	return nil
 }
 

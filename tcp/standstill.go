@@ -23,6 +23,12 @@ import (
 // going, or asks for the next segment. The release's timing needs no watch: it
 // sends again by itself.
 
+// The watch is patient as NetX Duo is, too: it gives a connection up when the
+// peer has acknowledged nothing for the time of all retries. gVisor's user timeout
+// counts from the first retransmission until everything is acknowledged, so that
+// it ends connections that move slowly, and what has come out of order stays in
+// gVisor for ever then, with its packets (snd.go, retransmitTimerExpired).
+
 // watchEvery is how often the watch looks, while something is not acknowledged.
 const watchEvery = 500 * time.Millisecond
 
@@ -32,7 +38,7 @@ type standstill struct {
 	passed uint32        // segments that passed the gate, either way, but the watch's own
 	seen   uint32        // passed, when the watch looked last
 	since  time.Duration // when it saw a change last, or did something
-	began  time.Duration // when it first did something
+	moved  time.Duration // when the peer acknowledged something last, or there was something to be acknowledged again
 	tries  uint32        // since something was acknowledged
 
 	mending bool   // what is missing up to end is sent, one segment for each acknowledgement
@@ -53,6 +59,29 @@ func (p *protocol) keepWatch() {
 	}
 }
 
+// reach notes how far has been sent. The patience with the peer begins with what
+// is sent when nothing else is on its way.
+func (c *connection) reach(to uint32) {
+	t := &c.sender
+	if !before(t.max, to) {
+		return
+	}
+	if t.una == t.max && c.release == nil {
+		c.still.moved = c.p.clock.Now()
+	}
+	t.max = to
+}
+
+// left is how long the connection may go on without an acknowledgement; nothing,
+// or less, when its time is over.
+func (c *connection) left(now time.Duration) time.Duration {
+	patience := c.socket.patience()
+	if patience == 0 {
+		return watchEvery
+	}
+	return c.still.moved + patience - now
+}
+
 // awaits tells that something was sent that is not acknowledged, and that gVisor
 // is to see to it.
 func (c *connection) awaits() bool {
@@ -66,22 +95,51 @@ func (p *protocol) lookRound() {
 	p.watch.set = false
 	now := p.clock.Now()
 	var silent []*connection
+	next := time.Duration(0) // zero: there is nothing to watch
 	for _, c := range p.connections {
 		if !c.awaits() {
 			continue
 		}
-		p.keepWatch()
-		if w := &c.still; w.passed != w.seen {
+		left := c.left(now)
+		if left > 0 {
+			next = min(cmp.Or(next, watchEvery), left)
+		}
+		if w := &c.still; left <= 0 {
+			silent = append(silent, c)
+		} else if w.passed != w.seen {
 			w.seen, w.since = w.passed, now
 		} else {
 			silent = append(silent, c)
 		}
 	}
+	if next > 0 && !p.watch.off {
+		p.watch.set = true
+		p.clock.AfterFunc(next, p.lookRound)
+	}
 	slices.SortFunc(silent, func(a, b *connection) int { return cmp.Compare(a.socket.serial, b.socket.serial) })
 	p.mu.Unlock()
 	for _, c := range silent {
-		c.standsStill(now)
+		if !c.outlived(now) {
+			c.standsStill(now)
+		}
 	}
+}
+
+// outlived gives the connection up when its time is over. The peer hears
+// nothing, as in the original. It is called without the protocol's lock.
+func (c *connection) outlived(now time.Duration) bool {
+	p := c.p
+	p.mu.Lock()
+	if !c.awaits() || c.left(now) > 0 {
+		p.mu.Unlock()
+		return false
+	}
+	c.noteCause(ErrTimedOut)
+	c.mute = true
+	c.socket.reset(ErrTimedOut)
+	p.mu.Unlock()
+	c.end()
+	return true
 }
 
 // silence is how long gVisor sends nothing at most while it has a timer: the one
@@ -101,19 +159,8 @@ func (c *connection) standsStill(now time.Duration) {
 	p, w := c.p, &c.still
 	rto := c.endpoint.congestion().RTO
 	p.mu.Lock()
-	s := c.socket
 	if !c.awaits() || w.passed != w.seen || now-w.since < silence(rto)<<min(w.tries, 6) {
 		p.mu.Unlock()
-		return
-	}
-	if w.tries == 0 {
-		w.began = now
-	} else if patience := s.patience(); patience != 0 && now-w.began >= patience {
-		c.noteCause(ErrTimedOut)
-		c.mute = true
-		s.reset(ErrTimedOut)
-		p.mu.Unlock()
-		c.end()
 		return
 	}
 	w.tries++
@@ -143,7 +190,7 @@ func (c *connection) oldest() control {
 // mend goes on with what is missing when the peer has acknowledged something.
 func (c *connection) mend() []control {
 	t, w := &c.sender, &c.still
-	w.tries = 0
+	w.tries, w.moved = 0, c.p.clock.Now()
 	if w.mending = w.mending && c.awaits() && before(t.una, w.end); !w.mending {
 		return nil
 	}
