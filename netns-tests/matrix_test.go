@@ -16,8 +16,13 @@ var update = flag.Bool("update", false, "write the golden tables anew")
 // TestMatrix: in every cell a transfer completes intact or ends with an error in
 // its time, and how many do which is what the golden table says.
 func TestMatrix(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the plain run has it; the race detector sees the same code in the table")
+	if testing.Short() { // under the race detector the same seed gives another run: no golden table
+		for _, family := range families {
+			c := Cell{Loss: 20, Pool: PoolSize{6, 800}, Family: family, Ended: map[string]int{}}
+			require.NoError(t, c.transfer(1))
+			assert.Empty(t, c.Failures, "IPv%d", family)
+		}
+		return
 	}
 	cells, err := Matrix(t.Context(), 1)
 	require.NoError(t, err)

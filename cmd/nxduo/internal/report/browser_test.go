@@ -96,9 +96,6 @@ func transfer() *trace.Trace {
 // all graphs together with mouse, wheel and keys, fills its tables, and changes
 // its colours. testdata/drive.js does it.
 func TestPageInBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser is started")
-	}
 	program := browser(t)
 	drive, err := os.ReadFile(filepath.Join("testdata", "drive.js"))
 	require.NoError(t, err)

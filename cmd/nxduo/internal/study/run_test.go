@@ -112,7 +112,7 @@ func rounds(n int) int {
 // -update. They are runs with losses and small pools.
 func TestSamples(t *testing.T) {
 	if !*update {
-		t.Skip("the samples are written with -update")
+		return
 	}
 	for name, faults := range map[string]string{
 		"mail": "seed=5,loss=5%,delay=5ms", "out": "seed=3,loss=5%,delay=10ms,duplicate=1%,reorder=1%", "in": "seed=4,loss=5%,delay=10ms,corrupt=1%",
