@@ -46,39 +46,63 @@ func TestConn(t *testing.T) {
 	})
 }
 
-// A stream leaves in full segments, also where a packet holds a little more than
-// one: 1460 bytes over IPv6, whose MSS is 1440.
+// A stream leaves in full segments and what is left at its end, also where a
+// packet holds a little more than one, 1460 bytes over IPv6, whose MSS is 1440,
+// or many. A window that ends inside a segment is filled only when the peer has
+// acknowledged all; the rest of that segment comes by itself then.
 func TestConnFillsSegments(t *testing.T) {
 	families(t, func(t *testing.T, family string) {
-		a, b := pair(t)
-		listener, err := tcp.Listen(&b.inst, port, nil)
-		require.NoError(t, err)
-		received := make(chan int64)
-		go func() {
-			c, err := listener.Accept()
-			if !assert.NoError(t, err) {
-				close(received)
-				return
-			}
-			n, err := io.Copy(io.Discard, c)
-			assert.NoError(t, err)
-			assert.NoError(t, c.Close())
-			received <- n
-		}()
-		c, err := tcp.Dial(t.Context(), &a.inst, net.JoinHostPort(b.addr[family].String(), fmt.Sprint(port)), nil)
-		require.NoError(t, err)
 		mss := map[string]int{"IPv4": 1460, "IPv6": 1440}[family]
-		_, err = c.Write(make([]byte, 20*mss))
-		require.NoError(t, err)
-		require.NoError(t, c.Close())
-		require.EqualValues(t, 20*mss, <-received)
-		require.NoError(t, listener.Close())
-		for _, e := range nxtest.Of[nx.SegmentEvent](a.rec) {
-			if e.Direction == nx.Sent && e.Length > 0 {
-				assert.Equal(t, mss, e.Length)
+		for _, payload := range []uint32{1536, 9000} {
+			for _, size := range []int{20 * mss, 100_000, 500_000} {
+				t.Run(fmt.Sprintf("%d in packets of %d", size, payload), func(t *testing.T) {
+					fillsSegments(t, family, payload, size, mss)
+				})
 			}
 		}
 	})
+}
+
+func fillsSegments(t *testing.T, family string, payload uint32, size, mss int) {
+	a, b := pairWith(t, hostConfig{payload: payload, packets: 100}, hostConfig{})
+	listener, err := tcp.Listen(&b.inst, port, nil)
+	require.NoError(t, err)
+	received := make(chan int64)
+	go func() {
+		c, err := listener.Accept()
+		if !assert.NoError(t, err) {
+			close(received)
+			return
+		}
+		n, err := io.Copy(io.Discard, c)
+		assert.NoError(t, err)
+		assert.NoError(t, c.Close())
+		received <- n
+	}()
+	c, err := tcp.Dial(t.Context(), &a.inst, net.JoinHostPort(b.addr[family].String(), fmt.Sprint(port)), nil)
+	require.NoError(t, err)
+	_, err = c.Write(make([]byte, size))
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	require.EqualValues(t, size, <-received)
+	require.NoError(t, listener.Close())
+
+	windows := map[[2]uint32]bool{} // that the peer has shown: from, to
+	first, begun := uint32(0), false
+	for _, e := range nxtest.Of[nx.SegmentEvent](a.rec) {
+		switch {
+		case e.Direction == nx.Received:
+			windows[[2]uint32{e.Ack, e.Ack + e.Scaled}] = true
+		case e.Length > 0:
+			if !begun {
+				first, begun = e.Sequence, true
+			}
+			end := int(e.Sequence-first) + e.Length
+			full, last, rest := e.Length == mss, end == size, end%mss == 0
+			filled := windows[[2]uint32{e.Sequence, e.Sequence + uint32(e.Length)}]
+			assert.True(t, full || last || rest || filled, "%d bytes, up to %d of %d", e.Length, end, size)
+		}
+	}
 }
 
 func TestHTTPOverTheBridge(t *testing.T) {

@@ -329,6 +329,7 @@ func (c *connection) synIn(seg *ip.Segment) bool {
 	c.receiver.start(seg.TCP.SequenceNumber())
 	c.peerOptions(seg.TCP)
 	t.window = uint32(seg.TCP.WindowSize()) // not scaled in a SYN
+	t.widest = t.window
 	return true
 }
 
@@ -342,7 +343,7 @@ func (c *connection) ackIn(ack, window uint32) (again []control) {
 	if !valid {
 		return nil
 	}
-	t.window = window
+	t.window, t.widest = window, max(t.widest, window)
 	if window == 0 {
 		c.still.moved = c.p.clock.Now() // it lives, and has no room (RFC 9293 section 3.8.6.1)
 	}

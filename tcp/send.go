@@ -78,6 +78,8 @@ func (s *Socket) whyNot() error {
 	return errNeverConnected
 }
 
+// send is the loop of nx_tcp_socket_send_internal.c. With an interrupt the
+// message is a piece of a stream.
 func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait, in *interrupt) (nx.Status, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,7 +101,11 @@ func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait, in *i
 			return status, cause
 		}
 		left, _ := packetpool.LengthGet(packet)
-		if n := c.room(left); n > 0 {
+		n := c.room(left)
+		if in != nil && c.silly(n, left) {
+			n = 0
+		}
+		if n > 0 {
 			whole, status, cause := p.transmit(s, c, packet, left, n, wait)
 			if whole || status != nx.Success {
 				return status, cause
@@ -166,6 +172,16 @@ func (c *connection) room(length uint32) uint32 {
 		n = (c.socket.queueMax - t.segments) * mss
 	}
 	return n
+}
+
+// silly tells that n of the bytes that are left of a stream would make a small
+// segment although more of the window opens soon: what is on its way will be
+// acknowledged. It is the sender's half of the avoidance of silly windows (RFC
+// 9293 section 3.8.6.2.1), without the timeout, for which there is no need while
+// something is outstanding. NetX Duo has no such rule, and SocketSend neither.
+func (c *connection) silly(n, left uint32) bool {
+	t := &c.sender
+	return n < left && n < t.mss && n < t.widest/2 && t.outstanding() > 0
 }
 
 // transmit gives the first n bytes of a message to gVisor. All of it goes in the

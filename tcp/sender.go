@@ -18,6 +18,7 @@ type sender struct {
 	given   uint32 // behind what gVisor has sent, with the release's timing
 
 	window uint32 // the peer's
+	widest uint32 // that the peer has shown
 	shift  uint8  // of it
 	mss    uint32 // of segments: the smaller one of both sides
 
