@@ -406,7 +406,9 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		from := h.SequenceNumber()
 		if before(from, t.max) {
 			c.countAgain(seg)
-			c.still.mending = c.still.mending && own != nil // gVisor sees to it again
+			if own == nil {
+				c.sentAgain(from)
+			}
 		}
 		to := from + length
 		if seg.GSOSize == 0 {

@@ -32,6 +32,9 @@ import (
 // watchEvery is how often the watch looks, while something is not acknowledged.
 const watchEvery = 500 * time.Millisecond
 
+// minRTO is gVisor's (snd.go, MinRTO).
+const minRTO = 200 * time.Millisecond
+
 // standstill is what the watch knows of a connection. It is guarded by the
 // protocol's lock.
 type standstill struct {
@@ -43,6 +46,11 @@ type standstill struct {
 
 	mending bool   // what is missing up to end is sent, one segment for each acknowledgement
 	end     uint32 // sequence number
+	sent    uint32 // the last one that was
+
+	again  bool   // gVisor has sent something again, and not all before point is acknowledged
+	moving bool   // something was acknowledged since
+	point  uint32 // sequence number
 }
 
 // watch is guarded by the protocol's lock.
@@ -157,9 +165,13 @@ func silence(rto time.Duration) time.Duration {
 // time. It is called without the protocol's lock: gVisor is asked for its RTO.
 func (c *connection) standsStill(now time.Duration) {
 	p, w := c.p, &c.still
-	rto := c.endpoint.congestion().RTO
+	sees := c.endpoint.congestion()
 	p.mu.Lock()
-	if !c.awaits() || w.passed != w.seen || now-w.since < silence(rto)<<min(w.tries, 6) {
+	quiet := silence(sees.RTO) << min(w.tries, 6)
+	if w.slow() {
+		quiet = 2 * max(sees.RTT+4*sees.RTTVar, minRTO)
+	}
+	if !c.awaits() || w.passed != w.seen || now-w.since < quiet {
 		p.mu.Unlock()
 		return
 	}
@@ -170,6 +182,22 @@ func (c *connection) standsStill(now time.Duration) {
 	p.mu.Unlock()
 	c.send([]control{again})
 }
+
+// sentAgain notes a segment from seq on that gVisor sends again.
+func (c *connection) sentAgain(seq uint32) {
+	w := &c.still
+	w.again, w.moving, w.point = true, false, c.sender.max
+	if before(w.sent, seq) {
+		w.mending = false // gVisor sees to it again
+	}
+}
+
+// slow tells that gVisor is about to recover by time-outs alone. When most of a
+// window is lost, but its end is known to have come, gVisor counts what is lost as
+// on its way (SetPipe), sends two segments for each time-out, and doubles that
+// although there is progress, which RFC 6298 section 5.7 does not want for
+// another flight.
+func (w *standstill) slow() bool { return w.again && w.moving }
 
 // oldest is the first segment that is not acknowledged.
 func (c *connection) oldest() control {
@@ -184,13 +212,15 @@ func (c *connection) oldest() control {
 	}
 	again.flags |= header.TCPFlagAck
 	again.ack, again.cause = c.receiver.acked, nx.CauseStandstill
+	c.still.sent = again.seq
 	return again
 }
 
 // mend goes on with what is missing when the peer has acknowledged something.
 func (c *connection) mend() []control {
 	t, w := &c.sender, &c.still
-	w.tries, w.moved = 0, c.p.clock.Now()
+	w.tries, w.moved, w.moving = 0, c.p.clock.Now(), true
+	w.again = w.again && before(t.una, w.point)
 	if w.mending = w.mending && c.awaits() && before(t.una, w.end); !w.mending {
 		return nil
 	}
