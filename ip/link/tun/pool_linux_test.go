@@ -9,6 +9,7 @@ import (
 
 	"gonetx/ip/link"
 	"gonetx/ip/link/linktest"
+	"gonetx/packetpool/nx"
 	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/assert"
@@ -45,7 +46,7 @@ func TestPoolIsTheLimit(t *testing.T) {
 				require.NoError(t, err)
 				require.Eventually(t, func() bool { return h.Endpoint.Info().InFrames > before }, 5*time.Second, 100*time.Microsecond)
 			}
-			assert.NotZero(t, linktest.Reasons(h.Events)[link.DropPoolEmpty])
+			nxtest.Await(t, h.Events, func(e nx.DropEvent) bool { return e.Reason == link.DropPoolEmpty }) // told of behind the count
 
 			got := make([]byte, len(want))
 			_, err = io.ReadFull(server, got)
