@@ -21,7 +21,8 @@ import (
 // packets, and sends the oldest segment again once gVisor has been silent for
 // longer than it is while it has a timer. The acknowledgement of that sets gVisor
 // going, or asks for the next segment. The release's timing needs no watch: it
-// sends again by itself.
+// sends again by itself. The same goes on for a connection that gVisor would only
+// recover by time-outs, see slow.
 
 // The watch is patient as NetX Duo is, too: it gives a connection up when the
 // peer has acknowledged nothing for the time of all retries. gVisor's user timeout
@@ -42,7 +43,7 @@ type standstill struct {
 	seen   uint32        // passed, when the watch looked last
 	since  time.Duration // when it saw a change last, or did something
 	moved  time.Duration // when the peer acknowledged something last, or there was something to be acknowledged again
-	tries  uint32        // since something was acknowledged
+	tries  uint32        // of the watch, since something was acknowledged
 
 	mending bool   // what is missing up to end is sent, one segment for each acknowledgement
 	end     uint32 // sequence number
@@ -194,9 +195,9 @@ func (c *connection) sentAgain(seq uint32) {
 
 // slow tells that gVisor is about to recover by time-outs alone. When most of a
 // window is lost, but its end is known to have come, gVisor counts what is lost as
-// on its way (SetPipe), sends two segments for each time-out, and doubles that
-// although there is progress, which RFC 6298 section 5.7 does not want for
-// another flight.
+// on its way (SetPipe), and sends two segments for each time-out. The time-out
+// doubles in spite of progress: it falls only with a new measurement, and what is
+// sent again gives none (RFC 6298 sections 3 and 5).
 func (w *standstill) slow() bool { return w.again && w.moving }
 
 // oldest is the first segment that is not acknowledged.
