@@ -327,7 +327,9 @@ func (r *rig) converse() {
 	}
 	var pending []byte
 	for i, turn := range r.turns {
-		for turn.until != "" && !bytes.Contains(pending, []byte(turn.until)) {
+		looked := 0 // what has been looked through without a find
+		for turn.until != "" && !bytes.Contains(pending[looked:], []byte(turn.until)) {
+			looked = max(0, len(pending)-len(turn.until))
 			data, ok := r.receive()
 			if !ok {
 				return
@@ -338,7 +340,7 @@ func (r *rig) converse() {
 				return
 			}
 		}
-		n := bytes.Index(pending, []byte(turn.until)) + len(turn.until)
+		n := looked + bytes.Index(pending[looked:], []byte(turn.until)) + len(turn.until)
 		received += n
 		r.heard = append(r.heard, received)
 		if turn.until == endOfMail {
