@@ -10,25 +10,27 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// gVisor can forget what it has sent. It takes segments that it counts as lost
-// off what is outstanding (snd.go, SetPipe), takes them off once more when they
-// are acknowledged (handleRcvdSegment), and never counts the FIN during a
-// recovery. When that comes to nothing while something is on its way, the tail
-// loss probe is the last that it sends: it sets no timer for what is not
-// outstanding (postXmit), and the connection stands still for good.
+// The watch at the gate sees to it that what is not acknowledged is sent again. gVisor
+// has its own timers for that, and two ways to let a connection down:
 //
-// So the gate watches over what is not acknowledged. It has the numbers and the
-// packets, and sends the oldest segment again once gVisor has been silent for
-// longer than it is while it has a timer. The acknowledgement of that sets gVisor
-// going, or asks for the next segment. The release's timing needs no watch: it
-// sends again by itself. The same goes on for a connection that gVisor would only
-// recover by time-outs, see slow.
-
-// The watch is patient as NetX Duo is, too: it gives a connection up when the
-// peer has acknowledged nothing for the time of all retries. gVisor's user timeout
-// counts from the first retransmission until everything is acknowledged, so that
-// it ends connections that move slowly, and what has come out of order stays in
-// gVisor for ever then, with its packets (snd.go, retransmitTimerExpired).
+//   - It can forget what it has sent. It takes segments that it counts as lost off
+//     what is outstanding (snd.go, SetPipe), takes them off once more when they are
+//     acknowledged (handleRcvdSegment), and never counts the FIN during a recovery.
+//     When that comes to nothing while something is on its way, the tail loss probe
+//     is the last that it sends: it sets no timer for what is not outstanding
+//     (postXmit), and the connection stands still for good.
+//   - It can crawl. When most of a window is lost, but its end is known to have come,
+//     it counts what is lost as on its way (SetPipe), and sends two segments for each
+//     time-out. The time-out doubles in spite of progress: it falls only with a new
+//     measurement, and what is sent again gives none (RFC 6298 sections 3 and 5).
+//     Twenty segments take a minute.
+//
+// The gate has the numbers and the packets. So once a connection has been silent for
+// longer than gVisor is when all is well, the watch sends the oldest segment that is not
+// acknowledged. From then on it mends: each acknowledgement brings the next one, up to
+// what had been sent when it began, or until gVisor sends something further on by
+// itself. A connection that moves is never touched. The release's timing needs no
+// watch, it has a timer for everything.
 
 // watchEvery is how often the watch looks, while something is not acknowledged.
 const watchEvery = 500 * time.Millisecond
@@ -39,24 +41,28 @@ const minRTO = 200 * time.Millisecond
 // standstill is what the watch knows of a connection. It is guarded by the
 // protocol's lock.
 type standstill struct {
+	// Whether it is silent.
 	passed uint32        // segments that passed the gate, either way, but the watch's own
 	seen   uint32        // passed, when the watch looked last
-	since  time.Duration // when it saw a change last, or did something
-	moved  time.Duration // when the peer acknowledged something last, or there was something to be acknowledged again
-	tries  uint32        // of the watch, since something was acknowledged
+	since  time.Duration // when it saw a change last, or sent something
+	tries  uint32        // segments it sent since something was acknowledged
 
-	mending bool   // what is missing up to end is sent, one segment for each acknowledgement
-	end     uint32 // sequence number
-	sent    uint32 // the last one that was
+	// What the watch sends again.
+	mending bool
+	end     uint32 // up to here
+	sent    uint32 // the last segment that it sent
 
-	again  bool   // gVisor has sent something again, and not all before point is acknowledged
-	moving bool   // something was acknowledged since
-	point  uint32 // sequence number
+	// What gVisor has sent again last: see slow.
+	resent   bool   // something, and not all that was on its way then is acknowledged
+	upTo     uint32 // what was on its way then
+	progress bool   // something was acknowledged since
+
+	moved time.Duration // for outlived: when the peer acknowledged something last, or began to have something to acknowledge
 }
 
-// watch is guarded by the protocol's lock.
+// watch is the timer of all connections. It is guarded by the protocol's lock.
 type watch struct {
-	set bool // its timer
+	set bool
 	off bool // for a test that shows what it is for
 }
 
@@ -66,29 +72,6 @@ func (p *protocol) keepWatch() {
 		p.watch.set = true
 		p.clock.AfterFunc(watchEvery, p.lookRound)
 	}
-}
-
-// reach notes how far has been sent. The patience with the peer begins with what
-// is sent when nothing else is on its way.
-func (c *connection) reach(to uint32) {
-	t := &c.sender
-	if !before(t.max, to) {
-		return
-	}
-	if t.una == t.max && c.release == nil {
-		c.still.moved = c.p.clock.Now()
-	}
-	t.max = to
-}
-
-// left is how long the connection may go on without an acknowledgement; nothing,
-// or less, when its time is over.
-func (c *connection) left(now time.Duration) time.Duration {
-	patience := c.socket.patience()
-	if patience == 0 {
-		return watchEvery
-	}
-	return c.still.moved + patience - now
 }
 
 // awaits tells that something was sent that is not acknowledged, and that gVisor
@@ -134,23 +117,6 @@ func (p *protocol) lookRound() {
 	}
 }
 
-// outlived gives the connection up when its time is over. The peer hears
-// nothing, as in the original. It is called without the protocol's lock.
-func (c *connection) outlived(now time.Duration) bool {
-	p := c.p
-	p.mu.Lock()
-	if !c.awaits() || c.left(now) > 0 {
-		p.mu.Unlock()
-		return false
-	}
-	c.noteCause(ErrTimedOut)
-	c.mute = true
-	c.socket.reset(ErrTimedOut)
-	p.mu.Unlock()
-	c.end()
-	return true
-}
-
 // silence is how long gVisor sends nothing at most while it has a timer: the one
 // for the tail loss probe, of two round trips and a delayed acknowledgement, or
 // a second (rack.go, schedulePTO), which may send nothing and set the other, of
@@ -170,7 +136,7 @@ func (c *connection) standsStill(now time.Duration) {
 	p.mu.Lock()
 	quiet := silence(sees.RTO) << min(w.tries, 6)
 	if w.slow() {
-		quiet = 2 * max(sees.RTT+4*sees.RTTVar, minRTO)
+		quiet = 2 * max(sees.RTT+4*sees.RTTVar, minRTO) // of a time-out that has not doubled
 	}
 	if !c.awaits() || w.passed != w.seen || now-w.since < quiet {
 		p.mu.Unlock()
@@ -187,18 +153,16 @@ func (c *connection) standsStill(now time.Duration) {
 // sentAgain notes a segment from seq on that gVisor sends again.
 func (c *connection) sentAgain(seq uint32) {
 	w := &c.still
-	w.again, w.moving, w.point = true, false, c.sender.max
+	w.resent, w.progress, w.upTo = true, false, c.sender.max
 	if before(w.sent, seq) {
 		w.mending = false // gVisor sees to it again
 	}
 }
 
-// slow tells that gVisor is about to recover by time-outs alone. When most of a
-// window is lost, but its end is known to have come, gVisor counts what is lost as
-// on its way (SetPipe), and sends two segments for each time-out. The time-out
-// doubles in spite of progress: it falls only with a new measurement, and what is
-// sent again gives none (RFC 6298 sections 3 and 5).
-func (w *standstill) slow() bool { return w.again && w.moving }
+// slow tells that gVisor crawls, or is about to: it has sent something again, the peer
+// has acknowledged something since, and the rest is still not acknowledged. Where
+// that is followed by silence, only gVisor's time-out is left.
+func (w *standstill) slow() bool { return w.resent && w.progress }
 
 // oldest is the first segment that is not acknowledged.
 func (c *connection) oldest() control {
@@ -220,8 +184,8 @@ func (c *connection) oldest() control {
 // mend goes on with what is missing when the peer has acknowledged something.
 func (c *connection) mend() []control {
 	t, w := &c.sender, &c.still
-	w.tries, w.moved, w.moving = 0, c.p.clock.Now(), true
-	w.again = w.again && before(t.una, w.point)
+	w.tries, w.moved, w.progress = 0, c.p.clock.Now(), true
+	w.resent = w.resent && before(t.una, w.upTo)
 	if w.mending = w.mending && c.awaits() && before(t.una, w.end); !w.mending {
 		return nil
 	}
