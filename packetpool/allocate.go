@@ -55,6 +55,7 @@ func (pool *Pool) quick(packetType PacketType) *block {
 	s.free = b.link
 	s.freeLen--
 	b.state = application
+	s.equip(b)
 	s.mu.Unlock()
 	b.start(int(packetType))
 	return b

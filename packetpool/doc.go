@@ -40,7 +40,8 @@
 //
 // Bytes on their way in or out lie in the packets of a pool and count there
 // until they are done with. A packet that was sent stays with the stack until
-// its data is acknowledged. A frame that comes in takes packets before the stack
+// its data is acknowledged; gVisor has a copy of the bytes, and the memory serves
+// the packets that are allocated meanwhile. A frame that comes in takes packets before the stack
 // sees it and has them until the program has released what it received; with no
 // packet free it is dropped. [Pool.Holders] tells who has them.
 //

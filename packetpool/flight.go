@@ -45,6 +45,18 @@ func (s *store) know() {
 		in.chunks = make(map[*byte]*block, len(s.blocks))
 	}
 	for _, b := range s.blocks {
+		if b.data != nil {
+			in.chunks[b.memory.end] = b
+		}
+	}
+	for i := range s.idle {
+		in.chunks[s.idle[i].end] = nil
+	}
+}
+
+// moved notes that a packet has got memory of another one.
+func (in *inboundState) moved(b *block) {
+	if in.chunks != nil {
 		in.chunks[b.memory.end] = b
 	}
 }

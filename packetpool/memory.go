@@ -30,8 +30,14 @@ type memory struct {
 // newMemory makes the memory of a packet: the bytes are zero.
 func newMemory(size int) (memory, []byte) {
 	v := buffer.NewViewSize(size)
-	data := v.AsSlice()
-	return memory{v, v.Capacity(), endOf(data)}, data[:size:size]
+	m := memory{v, v.Capacity(), endOf(v.AsSlice())}
+	return m, m.payload(size)
+}
+
+// payload is the bytes of a packet with this memory. Its view is the pool's.
+func (m *memory) payload(size int) []byte {
+	m.window(size)
+	return m.view.AsSlice()[:size:size]
 }
 
 // endOf answers the last byte of the chunk that a slice of a view lies in.

@@ -35,12 +35,21 @@ type modelMessage struct {
 	data   []byte
 	parts  []modelPart // its packets, the first one with the room
 	queued bool
+	copied bool // and empty
 	gone   bool // released, or its handle given away
 }
 
 type modelPart struct {
 	pool     *modelPool
-	from, to int // of the payload
+	from, to int  // of the payload
+	bare     bool // the stack has a copy: there is no payload any more
+}
+
+func (p *modelPart) room() int {
+	if p.bare {
+		return 0
+	}
+	return p.pool.payload - p.to
 }
 
 // lay lays n bytes behind the message, in packets that pool gives; it answers
@@ -48,12 +57,12 @@ type modelPart struct {
 func (m *modelMessage) lay(n int, pool *modelPool) ([]modelPart, bool) {
 	parts := append([]modelPart(nil), m.parts...)
 	last := &parts[len(parts)-1]
-	k := min(n, last.pool.payload-last.to)
+	k := min(n, last.room())
 	last.to += k
 	n -= k
 	taken := 0
 	for ; n > 0; n -= min(n, pool.payload) {
-		parts = append(parts, modelPart{pool, 0, min(n, pool.payload)})
+		parts = append(parts, modelPart{pool: pool, to: min(n, pool.payload)})
 		taken++
 	}
 	return parts, taken <= pool.free
@@ -62,7 +71,7 @@ func (m *modelMessage) lay(n int, pool *modelPool) ([]modelPart, bool) {
 func (m *modelMessage) fragments() []packetpool.Fragment {
 	var list []packetpool.Fragment
 	for _, p := range m.parts {
-		list = append(list, packetpool.Fragment{Room: p.from, Data: p.to - p.from, Behind: p.pool.payload - p.to})
+		list = append(list, packetpool.Fragment{Room: p.from, Data: p.to - p.from, Behind: p.room()})
 	}
 	return list
 }
@@ -138,7 +147,7 @@ func (m *model) allocate(t require.TestingT, pool, packetType int) {
 	default:
 		require.NoError(t, err)
 		p.free--
-		m.messages = append(m.messages, &modelMessage{packet: packet, first: p, room: packetType, parts: []modelPart{{p, packetType, packetType}}})
+		m.messages = append(m.messages, &modelMessage{packet: packet, first: p, room: packetType, parts: []modelPart{{pool: p, from: packetType, to: packetType}}})
 	}
 }
 
@@ -199,7 +208,7 @@ func (m *model) copy(t require.TestingT, at, pool int) {
 	}
 	// A trimmed message may have packets without data; a copy has them not.
 	room := message.parts[0].from
-	fresh := &modelMessage{packet: packet, first: p, room: room, parts: []modelPart{{p, 0, 0}}}
+	fresh := &modelMessage{packet: packet, first: p, room: room, parts: []modelPart{{pool: p}}}
 	p.free--
 	parts, enough := fresh.lay(room+len(message.data), p)
 	p.free++
@@ -246,22 +255,32 @@ func (m *model) givenBack(message *modelMessage) {
 }
 
 // pass gives a message to a transmit queue, or takes it from there.
-func (m *model) pass(t require.TestingT, at int, back bool) {
+func (m *model) pass(t require.TestingT, at int, back, copied bool) {
 	message := m.messages[at]
+	owner := packetpool.Owner{Kind: packetpool.TransmitQueue, Name: "model"}
 	var packet packetpool.Packet
 	var err error
-	if back {
+	switch {
+	case back:
 		packet, err = packetpool.HandBack(message.packet)
-	} else {
-		packet, err = packetpool.Enqueue(message.packet, packetpool.Owner{Kind: packetpool.TransmitQueue, Name: "model"})
+	case copied:
+		packet, err = packetpool.EnqueueCopied(message.packet, owner)
+	default:
+		packet, err = packetpool.Enqueue(message.packet, owner)
 	}
-	if message.gone || message.queued != back {
+	if message.gone || message.queued != back || back && message.copied {
 		require.ErrorIs(t, err, nx.PtrError)
 		return
 	}
 	require.NoError(t, err)
 	next := *message
 	next.packet, next.queued = packet, !back
+	if next.copied = copied && !back; next.copied {
+		next.room, next.data, next.parts = 0, nil, nil
+		for _, p := range message.parts {
+			next.parts = append(next.parts, modelPart{pool: p.pool, bare: true})
+		}
+	}
 	message.gone, message.queued = true, false
 	m.messages = append(m.messages, &next)
 }
@@ -316,7 +335,7 @@ func (m *model) step(t require.TestingT, op byte, who byte, pool byte, n int) {
 	case 6:
 		m.release(t, at, pool > 127)
 	case 7:
-		m.pass(t, at, pool > 127)
+		m.pass(t, at, pool > 127, pool%2 == 1)
 	case 8:
 		m.dequeue(t, at)
 	case 9:

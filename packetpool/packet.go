@@ -66,6 +66,7 @@ type block struct {
 	next     *block // the next packet of the message
 	last     *block // the last one; nil in a message of one packet; kept in the first packet only
 	borrowed bool   // received: the stack may have a part of data, too
+	copied   bool   // queued, and the message has no bytes any more; kept in the first packet only
 	data     []byte // the payload, all of it
 
 	// Guarded by store.mu.

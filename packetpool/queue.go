@@ -17,22 +17,34 @@ import (
 // Errors: NX_PTR_ERROR when packet is zero, stale, queued already, or its pool
 // is deleted.
 func Enqueue(packet Packet, owner Owner) (Packet, error) {
-	return packet.pass("packetpool.Enqueue", application, queued, owner)
+	return packet.pass("packetpool.Enqueue", application, queued, owner, false)
+}
+
+// EnqueueCopied is [Enqueue] for a stack that has made a copy of its own. The
+// packets are checked out until [Dequeue] as ever, but their memory, which the
+// processor has at hand after the copy, serves those that are allocated next. The
+// message is empty from here on, and cannot be handed back.
+func EnqueueCopied(packet Packet, owner Owner) (Packet, error) {
+	return packet.pass("packetpool.EnqueueCopied", application, queued, owner, true)
 }
 
 // HandBack gives a queued message back to the program: the handle is stale
 // afterwards, the new one is the program's.
 //
-// Errors: NX_PTR_ERROR when packet is zero, stale or not queued, or its pool is
-// deleted.
+// Errors: NX_PTR_ERROR when packet is zero, stale or not queued, its pool is
+// deleted, or its bytes are gone.
 func HandBack(packet Packet) (Packet, error) {
-	return packet.pass("packetpool.HandBack", queued, application, Owner{})
+	return packet.pass("packetpool.HandBack", queued, application, Owner{}, false)
 }
 
-func (p Packet) pass(service string, from, to state, owner Owner) (Packet, error) {
+func (p Packet) pass(service string, from, to state, owner Owner, copied bool) (Packet, error) {
 	b := p.lock()
 	if b == nil {
 		return Packet{}, p.refused(service)
+	}
+	if from == queued && b.copied {
+		b.mu.Unlock()
+		return Packet{}, nx.Fail(service, nx.PtrError, errCopied)
 	}
 	if !b.store.created() {
 		b.mu.Unlock()
@@ -48,8 +60,12 @@ func (p Packet) pass(service string, from, to state, owner Owner) (Packet, error
 		}
 		at.state = to
 		at.assign(owner)
+		if copied {
+			s.strip(at)
+		}
 		s.mu.Unlock()
 	}
+	b.copied = copied
 	flag := uint64(0)
 	if to == queued {
 		flag = onQueue

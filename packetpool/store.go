@@ -14,6 +14,7 @@ var (
 	errDeleted = errors.New("the pool of the packet is deleted")
 	errStale   = errors.New("the packet was released or given away before")
 	errQueued  = errors.New("the packet is on a transmit queue")
+	errCopied  = errors.New("the stack has a copy, and the packet no bytes any more")
 )
 
 // store is a pool between one create and the delete: its packets, who has
@@ -26,6 +27,7 @@ type store struct {
 	free    *block // free packets, last in, first out
 	freeLen int    // how many, with those that are not made yet
 	waiters waiterList
+	idle    []memory // as much as there are packets without, the one that was used last at the end; see EnqueueCopied
 	_       [16]byte // what every allocate and release changes has a cache line of its own
 
 	deleted atomic.Bool // set under mu; services that need it to stay so read it under mu
@@ -112,7 +114,39 @@ func (s *store) take() *block {
 	s.free = b.link
 	s.freeLen--
 	b.state = application
+	s.equip(b)
 	return b
+}
+
+// equip gives a packet that is taken the memory that was used last, of those
+// that lie idle: it is in the processor's cache. A packet that has memory of its
+// own leaves that instead. Without idle memory there is no packet that needs
+// some. The caller holds s.mu.
+func (s *store) equip(b *block) {
+	if len(s.idle) == 0 {
+		return
+	}
+	top := len(s.idle) - 1
+	m := s.idle[top]
+	if b.data != nil {
+		s.idle[top] = b.memory
+	} else {
+		s.idle = s.idle[:top]
+	}
+	b.memory, b.data = m, m.payload(s.payload)
+	s.inbound.moved(b)
+}
+
+// strip takes the memory of a packet whose bytes nobody needs any more, for the
+// packets that are taken next, and leaves it empty. Memory that the stack may have
+// a part of stays with the packet. The caller holds b.mu of the message and s.mu.
+func (s *store) strip(b *block) {
+	b.prepend, b.append, b.length = 0, 0, 0
+	if b.borrowed || s.deleted.Load() {
+		return
+	}
+	s.idle = append(s.idle, b.memory)
+	b.memory, b.data = memory{}, nil
 }
 
 // put gives a packet to the oldest waiter, or to the free list when nobody
@@ -125,6 +159,7 @@ func (s *store) put(b *block) {
 	if w := s.waiters.first; w != nil {
 		s.waiters.remove(w)
 		b.state = application
+		s.equip(b)
 		b.assign(Owner{})
 		b.start(w.room)
 		b.site = w.site
@@ -171,6 +206,10 @@ func (s *store) delete() bool {
 	}
 	s.inbound.stop()
 	s.free = nil // nobody takes a packet from here on
+	for i := range s.idle {
+		s.idle[i].drop()
+	}
+	s.idle = nil
 	blocks := s.blocks
 	s.mu.Unlock()
 

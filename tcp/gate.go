@@ -414,6 +414,9 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		if seg.GSOSize == 0 {
 			seg.Cuts = t.cuts(from, to)
 		}
+		if c.release == nil && !c.over {
+			t.fly(seg.Packet, from, to)
+		}
 		c.reach(to)
 	}
 	if flags.Contains(header.TCPFlagFin) {

@@ -210,7 +210,7 @@ func (c *connection) acked(ack, una, bytes uint32, waiting bool) []control {
 		l.window += min(bytes, mss)
 	}
 	switch {
-	case len(t.queue) > 0:
+	case t.queue.len() > 0:
 		c.await(0)
 	case t.finDone:
 		l.timeout = 0

@@ -182,11 +182,11 @@ func (c *connection) probeSegment() control {
 	}
 }
 
-// unacknowledged is the segments on the transmit queue, the oldest first.
+// unacknowledged is the segments on the transmit queue, the oldest first. The
+// packets have the bytes, which is so with the release's timing alone.
 func (t *sender) unacknowledged() iter.Seq[control] {
 	return func(yield func(control) bool) {
-		for i := range t.queue {
-			m := &t.queue[i]
+		for _, m := range t.queue.all() {
 			if m.writing {
 				return
 			}

@@ -262,7 +262,7 @@ func (p *protocol) write(s *Socket, c *connection, packet packetpool.Packet, n u
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c.sender.settle(n, err == nil, packetpool.Owner{Kind: packetpool.TransmitQueue, Name: s.name})
+	c.sender.settle(n, err == nil, c.release == nil, packetpool.Owner{Kind: packetpool.TransmitQueue, Name: s.name})
 	if err != nil {
 		s.refresh()
 		if c.cause != nil {

@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"sort"
+
 	"gonetx/packetpool"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -22,8 +24,9 @@ type sender struct {
 	shift  uint8  // of it
 	mss    uint32 // of segments: the smaller one of both sides
 
-	queue    []sent
-	segments uint32 // in queue
+	queue    fifo[sent]
+	segments uint32       // in queue
+	flight   fifo[flying] // what was sent and is not acknowledged; not with the release's timing
 
 	fin     uint32 // sequence number of our FIN
 	hasFIN  bool   // it was sent
@@ -80,53 +83,59 @@ func (t *sender) mayAcknowledge(h header.TCP) bool {
 func (t *sender) push(packet packetpool.Packet, length, segments uint32) {
 	t.next += length
 	t.segments += segments
-	t.queue = append(t.queue, sent{packet: packet, end: t.next, segments: segments, writing: true})
+	t.queue.push(sent{packet: packet, end: t.next, segments: segments, writing: true})
 }
 
 // settle ends the writing of the message that push noted last. When gVisor took
 // it, its packet is the queue's now, or free, if it was acknowledged meanwhile.
-// The caller keeps the packet otherwise.
-func (t *sender) settle(length uint32, took bool, owner packetpool.Owner) {
-	last := len(t.queue) - 1
-	if last < 0 || !t.queue[last].writing {
+// The caller keeps the packet otherwise. With copied, the queue needs the bytes no
+// more: they are in gVisor, and flight has those that leave.
+func (t *sender) settle(length uint32, took, copied bool, owner packetpool.Owner) {
+	queue := t.queue.all()
+	last := len(queue) - 1
+	if last < 0 || !queue[last].writing {
 		return
 	}
-	m := &t.queue[last]
+	m := &queue[last]
 	if !took {
 		t.next -= length
-		t.remove(last)
+		t.removeLast()
 		return
 	}
 	m.writing = false
-	packet, err := packetpool.Enqueue(m.packet, owner)
+	enqueue := packetpool.Enqueue
+	if copied {
+		enqueue = packetpool.EnqueueCopied
+	}
+	packet, err := enqueue(m.packet, owner)
 	if err != nil { // its pool was deleted: there is nothing to give back
-		t.remove(last)
+		t.removeLast()
 		return
 	}
 	m.packet = packet
 	if m.done {
 		_ = packetpool.Dequeue(packet)
-		t.remove(last)
+		t.removeLast()
 	}
 }
 
-func (t *sender) remove(i int) {
-	t.segments -= t.queue[i].segments
-	t.queue = append(t.queue[:i], t.queue[i+1:]...)
+func (t *sender) removeLast() {
+	queue := t.queue.all()
+	t.segments -= queue[len(queue)-1].segments
+	t.queue.unpush()
 }
 
 // cuts answers where messages end inside a segment. gVisor joins what it cannot
 // send at once, while its congestion window is closed (snd.go,
 // maybeSendSegment); here each message leaves as a segment of its own.
 func (t *sender) cuts(from, to uint32) (cuts []int) {
-	for i := range t.queue {
-		end := t.queue[i].end
-		if !before(end, to) {
+	queue := t.queue.all()
+	first := sort.Search(len(queue), func(i int) bool { return before(from, queue[i].end) })
+	for _, m := range queue[first:] {
+		if !before(m.end, to) {
 			break
 		}
-		if before(from, end) {
-			cuts = append(cuts, int(end-from))
-		}
+		cuts = append(cuts, int(m.end-from))
 	}
 	return cuts
 }
@@ -146,11 +155,12 @@ func (t *sender) acknowledge(ack uint32) (bytes uint32, valid bool) {
 		return 0, true
 	}
 	t.una = ack
-	n := 0
-	for n < len(t.queue) && !before(ack, t.queue[n].end) {
+	n, queue := 0, t.queue.all()
+	for n < len(queue) && !before(ack, queue[n].end) {
 		n++
 	}
 	t.free(n)
+	t.land()
 	return bytes, true
 }
 
@@ -167,30 +177,27 @@ func (t *sender) unshrink(h header.TCP) {
 	h.SetWindowSize(uint16(min((sent+1<<t.shift-1)>>t.shift, maxWindow)))
 }
 
-// free gives the packets of the first n messages back.
+// free gives the packets of the first n messages back. Only the last one may be
+// on its way into gVisor: settle sees to that.
 func (t *sender) free(n int) {
-	kept := t.queue[:0]
-	for i := range t.queue {
-		m := t.queue[i]
-		switch {
-		case i >= n:
-			kept = append(kept, m)
-		case m.writing:
-			m.done = true
-			kept = append(kept, m)
-		default:
-			t.segments -= m.segments
-			_ = packetpool.Dequeue(m.packet) // fails only when its pool is deleted
-		}
+	queue := t.queue.all()
+	if n > 0 && queue[n-1].writing {
+		queue[n-1].done = true
+		n--
 	}
-	clear(t.queue[len(kept):])
-	if t.queue = kept; len(kept) == 0 && cap(kept) > 8 {
-		t.queue = nil
+	for _, m := range queue[:n] {
+		t.segments -= m.segments
+		_ = packetpool.Dequeue(m.packet) // fails only when its pool is deleted
 	}
+	t.queue.drop(n)
 }
 
 // flush frees all: the connection has ended.
 func (t *sender) flush() {
-	t.free(len(t.queue))
+	t.free(t.queue.len())
 	t.una = t.next
+	for i := range t.flight.all() {
+		t.flight.all()[i].data.Release()
+	}
+	t.flight = fifo[flying]{}
 }

@@ -167,13 +167,9 @@ func (w *standstill) slow() bool { return w.resent && w.progress }
 // oldest is the first segment that is not acknowledged.
 func (c *connection) oldest() control {
 	t := &c.sender
-	again := control{flags: header.TCPFlagFin, seq: t.fin}
-	for segment := range t.unacknowledged() {
-		if before(segment.seq, t.max) {
-			again = segment
-			again.flags = header.TCPFlagPsh
-		}
-		break
+	again, ok := t.missing()
+	if again.flags = header.TCPFlagPsh; !ok {
+		again.seq, again.flags = t.fin, header.TCPFlagFin
 	}
 	again.flags |= header.TCPFlagAck
 	again.ack, again.cause = c.receiver.acked, nx.CauseStandstill

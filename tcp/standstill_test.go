@@ -1,6 +1,7 @@
 package tcp_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -64,6 +65,10 @@ func (l lossy) run(t *testing.T, family string, seed uint64) (o outcome) {
 	}
 	listener, err := tcp.Listen(&b.inst, port, nil)
 	require.NoError(t, err)
+	stream := make([]byte, l.bytes)
+	for i := range stream {
+		stream[i] = byte(i ^ i>>8*7)
+	}
 	for range l.transfers {
 		var client, server net.Conn
 		var got int
@@ -84,7 +89,7 @@ func (l lossy) run(t *testing.T, family string, seed uint64) (o outcome) {
 		require.False(t, t.Failed())
 		losing = true
 		w.Go(driven.Thread{}, func() {
-			_, _ = client.Write(make([]byte, l.bytes))
+			_, _ = client.Write(stream)
 			_ = client.(*tcp.Conn).CloseWrite()
 		}, nil)
 		buf := make([]byte, 4096)
@@ -94,6 +99,7 @@ func (l lossy) run(t *testing.T, family string, seed uint64) (o outcome) {
 			if !w.Wait(read, end-w.Tick()) || err != nil {
 				break
 			}
+			require.True(t, bytes.Equal(stream[got:got+n], buf[:n]), "other bytes than were sent, from %d on", got)
 			got += n
 			if l.pause > 0 {
 				w.Sleep(l.pause)
