@@ -49,6 +49,8 @@ type answer struct {
 	BytesPerConn      float64 `json:"bytes_per_conn,omitempty"`
 	GoroutinesPerConn float64 `json:"goroutines_per_conn,omitempty"`
 
+	Frames Frames `json:"frames,omitzero"`
+
 	Create time.Duration `json:"create,omitempty"` // median
 	Remove time.Duration `json:"remove,omitempty"`
 }
@@ -112,6 +114,7 @@ func (c *client) measure(m *measure) (answer, error) {
 	time.Sleep(m.Warm)
 	endProfile := profile(m.Profile)
 	begin, err := l.read(c.meter, c.started)
+	frames := c.frames()
 	time.Sleep(m.For)
 	end, err2 := l.read(c.meter, c.started)
 	// A connection that stalls is measured with its stall.
@@ -119,6 +122,7 @@ func (c *client) measure(m *measure) (answer, error) {
 		time.Sleep(m.For)
 		end, err2 = l.read(c.meter, c.started)
 	}
+	frames = c.frames().since(frames)
 	endProfile()
 	failure := l.stop()
 	if failure = cmpOr(failure, cmpOr(err, err2)); failure != nil {
@@ -131,6 +135,7 @@ func (c *client) measure(m *measure) (answer, error) {
 		Units:   end.units - begin.units,
 		Seconds: (end.at - begin.at).Seconds(),
 		CPU:     (end.cpu - begin.cpu).Seconds(),
+		Frames:  frames,
 	}, nil
 }
 

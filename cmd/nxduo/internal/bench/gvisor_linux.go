@@ -119,6 +119,12 @@ func (b *bare) about() string {
 	return fmt.Sprintf("gVisor over ip/link/tun, %s, no pool", offload(b.link.Info()))
 }
 
+func (b *bare) frames() Frames {
+	f := framesOf(b.link.Info())
+	f.Again = float64(b.stack.Stats().TCP.Retransmits.Value())
+	return f
+}
+
 func (b *bare) close() error {
 	b.stack.Close()
 	b.link.Stop()

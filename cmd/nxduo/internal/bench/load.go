@@ -22,21 +22,32 @@ type load struct {
 	stopping atomic.Bool
 	ready    sync.WaitGroup // of all lanes: they are connected, or have failed
 	ended    sync.WaitGroup // of all lanes
+	door     chan struct{}  // has room for those that connect at the same time
+	start    chan struct{}  // closed when all lanes are ready
 
 	mu      sync.Mutex // guards the fields below
 	failure error      // the first
 	conns   []conn     // of lanes that keep one
 }
 
-// startLoad starts the lanes and waits until all are connected.
+// doors is how many lanes connect at the same time.
+const doors = 16
+
+// startLoad starts the lanes. Those that keep a connection connect while nothing else
+// goes on, a few at a time, and begin to work when all are there. Otherwise what is
+// measured is how they came to be: a connection that was made in the rush of a thousand
+// others, or in the stream of those before it, takes the queues that it met there for
+// the way to the peer, which Linux does not forget for five minutes (tcp_min_rtt_wlen)
+// and makes its super-segments smaller for (tcp_tso_autosize).
 func startLoad(d design, kind Kind, lanes int, to netip.AddrPort) *load {
-	l := &load{design: d, kind: kind, to: to}
+	l := &load{design: d, kind: kind, to: to, door: make(chan struct{}, doors), start: make(chan struct{})}
 	l.ready.Add(lanes)
 	l.ended.Add(lanes)
 	for range lanes {
 		go l.lane()
 	}
 	l.ready.Wait()
+	close(l.start)
 	return l
 }
 
@@ -116,7 +127,9 @@ func (l *load) operation() func() (int, error) {
 
 // keep works on one connection.
 func (l *load) keep() error {
+	l.door <- struct{}{}
 	c, err := l.design.dial(l.to)
+	<-l.door
 	if err == nil {
 		l.mu.Lock()
 		l.conns = append(l.conns, c)
@@ -128,11 +141,15 @@ func (l *load) keep() error {
 	}
 	// stop may have come before the connection was known to it.
 	defer c.abort()
+	<-l.start
 	switch l.kind {
 	case BulkOut:
 		n := c.block()
 		return l.repeat(func() (int, error) { return n, c.send(n) })
 	case BulkIn:
+		if err := c.send(cue); err != nil {
+			return err
+		}
 		c.block()
 		return l.repeat(c.receive)
 	default:

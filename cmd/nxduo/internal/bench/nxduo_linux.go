@@ -123,6 +123,15 @@ func (d *nxduo) about() string {
 		offload(d.inst.Link()), d.memory>>20, inbound(d.part.MTU), outPayload)
 }
 
+func (d *nxduo) frames() Frames {
+	f := framesOf(d.inst.Link())
+	if info, err := tcp.InfoGet(&d.inst); err == nil {
+		f.Dropped += float64(info.ReceivePacketsDropped)
+		f.Again = float64(info.RetransmittedPackets)
+	}
+	return f
+}
+
 func (d *nxduo) close() error {
 	var errs []error
 	d.mails.Range(func(_, clients any) bool {

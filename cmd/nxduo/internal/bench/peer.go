@@ -19,6 +19,7 @@ const (
 	portDiscard = 9
 	portClose   = 11 // accepts and closes
 	portSource  = 19
+	portCue     = 21 // the same, once it has heard something
 	portMail    = 25
 	portHold    = 27 // accepts and keeps
 )
@@ -28,7 +29,7 @@ func (k Kind) port() uint16 {
 	case BulkOut:
 		return portDiscard
 	case BulkIn:
-		return portSource
+		return portCue
 	case RoundTrip:
 		return portEcho
 	case Connect:
@@ -50,7 +51,7 @@ type peer struct {
 func playPeer(meters int) error {
 	p := &peer{started: time.Now()}
 	for port, serve := range map[int]func(net.Conn){
-		portEcho: echo, portDiscard: p.discard, portClose: func(net.Conn) {}, portSource: source,
+		portEcho: echo, portDiscard: p.discard, portClose: func(net.Conn) {}, portSource: source, portCue: sourceOnCue,
 		portMail: takeMail, portHold: hold,
 	} {
 		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
@@ -111,6 +112,15 @@ func source(c net.Conn) {
 		if _, err := c.Write(b); err != nil {
 			return
 		}
+	}
+}
+
+// cue is how many bytes sourceOnCue wants to hear.
+const cue = 1
+
+func sourceOnCue(c net.Conn) {
+	if _, err := c.Read(make([]byte, cue)); err == nil {
+		source(c)
 	}
 }
 

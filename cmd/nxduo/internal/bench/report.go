@@ -32,6 +32,10 @@ type Sample struct {
 	Round int     `json:"round"`
 	Rate  float64 `json:"rate"`
 	Cost  float64 `json:"cost"`
+
+	Units   float64 `json:"units"`
+	Seconds float64 `json:"seconds"`
+	Frames  Frames  `json:"frames,omitzero"`
 }
 
 // Result is one field of the table.

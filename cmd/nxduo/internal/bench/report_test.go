@@ -29,7 +29,7 @@ func hand() *Report {
 		r := Result{Cell: Cell{w, Client{d, 1500}}}
 		for round, rate := range rates {
 			if rate > 0 {
-				r.Samples = append(r.Samples, Sample{round, rate, 1000 / rate})
+				r.Samples = append(r.Samples, Sample{Round: round, Rate: rate, Cost: 1000 / rate})
 			}
 		}
 		return r

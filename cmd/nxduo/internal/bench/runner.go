@@ -135,6 +135,7 @@ func measureCell(ctx context.Context, l lab, o Options, r *Report, result *Resul
 	}
 	result.Samples = append(result.Samples, Sample{
 		Round: round, Rate: c.Kind.rate(a.Units, a.Seconds), Cost: c.Kind.cost(a.Units, a.CPU),
+		Seconds: a.Seconds, Units: a.Units, Frames: a.Frames,
 	})
 }
 

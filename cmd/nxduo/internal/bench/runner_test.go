@@ -88,7 +88,13 @@ func TestRunGoesRoundByRoundAndNotesFailures(t *testing.T) {
 	}, l.asked)
 	assert.Equal(t, []int{1, 6, 2, 6, 3, 6, 4, 6, 5, 6, 6, 6}, steps)
 	require.Len(t, r.Results, 3)
-	assert.Equal(t, []Sample{{0, 50, 1e4}, {1, 200, 2500}}, r.Results[0].Samples)
+	rates := func(samples []Sample) (of [][3]float64) {
+		for _, s := range samples {
+			of = append(of, [3]float64{float64(s.Round), s.Rate, s.Cost})
+		}
+		return of
+	}
+	assert.Equal(t, [][3]float64{{0, 50, 1e4}, {1, 200, 2500}}, rates(r.Results[0].Samples))
 	assert.Equal(t, []string{"round 1: no device", "round 2: no device"}, r.Results[1].Failures)
 	assert.Equal(t, []string{"round 1: broken pipe"}, r.Results[2].Failures)
 	require.Len(t, r.Results[2].Samples, 1)

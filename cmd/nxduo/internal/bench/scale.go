@@ -125,7 +125,11 @@ func scale(ctx context.Context, l lab, o ScaleOptions, pool int, r *ScaleReport,
 	for _, kind := range []Kind{BulkOut, BulkIn} {
 		for _, size := range o.Sizes {
 			b := ScaledBytes{Kind: kind, Pool: pool, Size: size}
-			to := netip.AddrPortFrom(l.peer(c, 4), kind.port())
+			port := kind.port()
+			if kind == BulkIn {
+				port = portSource
+			}
+			to := netip.AddrPortFrom(l.peer(c, 4), port)
 			limit, cancel := context.WithTimeout(ctx, o.Duration+6*patience)
 			a, err := ask(limit, l, c, order{Transfer: &transfer{Kind: kind, To: to, Size: size, For: o.Duration}})
 			cancel()
