@@ -126,7 +126,7 @@ func (l *namespaces) start(on *topology.Host, p part, files []*os.File) (*proces
 		return nil, errors.Join(err, inRead.Close(), inWrite.Close())
 	}
 	program := exec.Command(self)
-	program.Env = append(os.Environ(), partVariable+"="+string(role))
+	program.Env = append(os.Environ(), partVariable+"="+string(role), fmt.Sprint("GOMAXPROCS=", procs()))
 	program.Stdin, program.Stdout, program.Stderr = inRead, outWrite, os.Stderr
 	program.ExtraFiles = files
 	err = on.Start(program)

@@ -1,6 +1,9 @@
 package bench
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Report is what a run has found. As JSON it is what --json prints.
 type Report struct {
@@ -17,8 +20,13 @@ type Report struct {
 // Machine is what the rates depend on.
 type Machine struct {
 	CPUs   int    `json:"cpus"`
+	Procs  int    `json:"procs"` // GOMAXPROCS of each process
 	Kernel string `json:"kernel"`
 	Go     string `json:"go"`
+}
+
+func (m Machine) String() string {
+	return fmt.Sprintf("%d CPUs, GOMAXPROCS %d in each process, Linux %s, %s", m.CPUs, m.Procs, m.Kernel, m.Go)
 }
 
 // About describes a client.

@@ -35,7 +35,7 @@ func hand() *Report {
 		return r
 	}
 	r := &Report{
-		Machine: Machine{2, "6.18", "go1.26"}, Rounds: 3, Duration: time.Second, Took: 20 * time.Second,
+		Machine: Machine{2, 1, "6.18", "go1.26"}, Rounds: 3, Duration: time.Second, Took: 20 * time.Second,
 		Clients: map[string]About{},
 		Results: []Result{
 			result(out, Kernel, 20, 10, 40),
@@ -98,7 +98,7 @@ func TestGoals(t *testing.T) {
 func TestTable(t *testing.T) {
 	r := hand()
 	r.Clients["nxduo 1500"] = About{Text: "over tun1"}
-	assert.Equal(t, `2 CPUs, Linux 6.18, go1.26; 3 rounds of 1s in turns, medians; took 20s
+	assert.Equal(t, `2 CPUs, GOMAXPROCS 1 in each process, Linux 6.18, go1.26; 3 rounds of 1s in turns, medians; took 20s
   kernel 1500  
   naive 1500   
   nxduo 1500   over tun1

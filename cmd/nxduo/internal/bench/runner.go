@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"runtime"
+	"strconv"
 	"time"
 )
 
@@ -65,13 +67,28 @@ type lab interface {
 	peer(c Client, family int) netip.Addr
 }
 
+// thisMachine describes where it is measured.
+func thisMachine() Machine {
+	return Machine{CPUs: runtime.NumCPU(), Procs: procs(), Kernel: kernelVersion(), Go: runtime.Version()}
+}
+
+// procs is GOMAXPROCS of the client and of the peer, which share the machine: half
+// of it for each, unless the environment says otherwise. With all processors for
+// both, threads of the client that look for work take them from the peer.
+func procs() int {
+	if n, err := strconv.Atoi(os.Getenv("GOMAXPROCS")); err == nil && n > 0 {
+		return n
+	}
+	return max(1, runtime.NumCPU()/2)
+}
+
 // run measures cell by cell, round by round. What fails is noted in the
 // report, and the others go on.
 func run(ctx context.Context, l lab, o Options) (*Report, error) {
 	o = o.withDefaults()
 	cells := o.cells()
 	r := &Report{
-		Machine: Machine{CPUs: runtime.NumCPU(), Kernel: kernelVersion(), Go: runtime.Version()},
+		Machine: thisMachine(),
 		Rounds:  o.Rounds, Duration: o.Duration, Clients: map[string]About{},
 	}
 	for _, c := range cells {

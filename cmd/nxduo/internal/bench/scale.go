@@ -64,7 +64,7 @@ func (r *ScaleReport) Failed() bool {
 // Table is the report for people.
 func (r *ScaleReport) Table() string {
 	w := &strings.Builder{}
-	fmt.Fprintf(w, "%d CPUs, Linux %s, %s\n", r.Machine.CPUs, r.Machine.Kernel, r.Machine.Go)
+	fmt.Fprintln(w, r.Machine)
 	fmt.Fprintf(w, "\n%-22s %12s %16s\n", "connections at once", "rate", "CPU per unit")
 	for i := range r.Connections {
 		c := &r.Connections[i]

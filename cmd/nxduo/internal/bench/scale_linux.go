@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 )
 
@@ -11,7 +10,7 @@ import (
 // and its program must call [Play], as for [Run].
 func Scale(ctx context.Context, o ScaleOptions) (*ScaleReport, error) {
 	o = o.withDefaults()
-	r := &ScaleReport{Machine: Machine{CPUs: runtime.NumCPU(), Kernel: kernelVersion(), Go: runtime.Version()}}
+	r := &ScaleReport{Machine: thisMachine()}
 	selection := Selection{
 		Kinds: []Kind{BulkOut, BulkIn, RoundTrip}, Lanes: o.Connections, Families: []int{4}, Designs: []Name{NXDuo}, MTUs: []int{small},
 	}

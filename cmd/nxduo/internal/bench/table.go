@@ -12,8 +12,8 @@ import (
 // CPU time of the client's process.
 func (r *Report) Table() string {
 	w := &strings.Builder{}
-	fmt.Fprintf(w, "%d CPUs, Linux %s, %s; %d rounds of %v in turns, medians; took %v\n",
-		r.Machine.CPUs, r.Machine.Kernel, r.Machine.Go, r.Rounds, r.Duration, r.Took.Round(time.Second))
+	fmt.Fprintf(w, "%v; %d rounds of %v in turns, medians; took %v\n",
+		r.Machine, r.Rounds, r.Duration, r.Took.Round(time.Second))
 	for _, c := range all(r.cells()) {
 		fmt.Fprintf(w, "  %-12s %s\n", c, r.Clients[c.String()].Text)
 	}
