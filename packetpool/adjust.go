@@ -70,22 +70,48 @@ func (b *block) adjust(header int) nx.Status {
 	return nx.Success
 }
 
-// own makes sure that the bytes of a packet may be moved: what the stack has a
-// part of changes places with the memory of a free packet, which the stack then
-// has instead. The caller holds b.mu.
+// own makes sure that the bytes of a packet may be moved. Memory of which other
+// packets have a part is left to them, for some that lies idle: there is some,
+// since packets share. What the stack alone has a part of changes places with the
+// memory of a free packet, which the stack then has instead. The caller holds b.mu.
 func (b *block) own() nx.Status {
 	if b.tailRoom() > 0 || !b.borrowed {
 		return nx.Success
 	}
-	other, status := b.store.allocate(context.Background(), 0, nx.NoWait)
+	s := b.store
+	if s.part(b) {
+		return nx.Success
+	}
+	other, status := s.allocate(context.Background(), 0, nx.NoWait)
 	if status != nx.Success {
 		return status
 	}
 	copy(other.data, b.data)
-	b.store.mu.Lock()
-	b.store.inbound.swap(b, other)
-	b.store.mu.Unlock()
-	b.borrowed, other.borrowed = false, true
+	s.mu.Lock()
+	if !s.deleted.Load() { // otherwise the message has moved already
+		mine, theirs := other.memory, b.memory
+		b.has(mine)
+		other.has(theirs)
+		b.borrowed, other.borrowed = false, true
+	}
+	s.mu.Unlock()
 	(&chain{first: other}).release()
 	return nx.Success
+}
+
+// part moves the bytes of a packet out of memory of which others have a part;
+// false when there are none. The lock is held meanwhile: without the part of this
+// packet the memory may be used again at once.
+func (s *store) part(b *block) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	shared := b.data
+	if s.deleted.Load() || b.memory.others == 0 {
+		return false
+	}
+	b.leave()
+	s.equip(b)
+	copy(b.data, shared)
+	b.borrowed = false
+	return true
 }

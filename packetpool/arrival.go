@@ -3,10 +3,19 @@ package packetpool
 import "gonetx/packetpool/nx"
 
 // Arrival makes messages of bytes that a stack hands out piece by piece, as
-// [Pool.Receive] makes one of pieces that are known before: in the very packets
-// that they came in where that is possible, and in copies where the program has
-// a part of such a packet already. So one pass over what has arrived makes any
-// number of messages.
+// [Pool.Receive] makes one of pieces that are known before: in the very memory
+// that they came in. So one pass over what has arrived makes any number of
+// messages.
+//
+// Several segments may lie in one packet. The first message gets that packet. Each
+// other one gets a packet of its own, so that the pool counts what it would count
+// if it had been copied, but not a copy: it has its bytes where they lie, and its
+// own memory serves packets that are taken later. The memory stays until the last
+// message that has a part of it is released, in whatever order. Nobody writes into
+// it meanwhile, neither behind a message nor in front of it, where the bytes of
+// the one before lie; who must moves first (see block.own). Copies are made of
+// bytes in other memory, of those that the reader of the link may still have, and
+// to make room for headers.
 //
 // It is used by one goroutine at a time. The stack must still have the bytes
 // while Add and AddUnits run. The zero Arrival, and that of a pool that is not
@@ -16,7 +25,7 @@ type Arrival struct {
 	owner   Owner
 	headers int // bytes of room that a message is to have in front
 	message message
-	hint    *block // in which the bytes before lay; see store.mine
+	hint    *memory // in which the bytes before lay; see store.mine
 	copies  []pending
 }
 
@@ -66,9 +75,9 @@ func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packe
 	taken := 0
 	var err error
 	s.mu.Lock()
-	b := s.mine(bytes, a.hint)
-	if b != nil {
-		a.hint = b
+	m := s.mine(bytes, a.hint)
+	if m != nil {
+		a.hint = m
 	}
 	for taken < len(bytes) {
 		to := len(bytes)
@@ -76,12 +85,12 @@ func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packe
 			to = ends[0]
 		}
 		piece := bytes[taken:to]
-		if !a.add(b, piece) {
+		if !a.add(m, piece) {
 			err = nx.Fail(service, nx.NoPacket, nil)
 			break
 		}
-		if b != nil && b.memory.end != endOf(bytes) {
-			b = nil // it has moved to other memory
+		if m != nil && m.end != endOf(bytes) {
+			m = nil // the packet has moved to other memory
 		}
 		taken = to
 		if len(ends) > 0 {
@@ -102,25 +111,34 @@ func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packe
 	return messages, taken, err
 }
 
-// add adds one piece, which lies in b if that is not nil. False: it needs
+// add adds one piece, which lies in that memory if it is not nil. False: it needs
 // packets for a copy, and there are too few. The caller holds store.mu.
-func (a *Arrival) add(b *block, piece []byte) bool {
+func (a *Arrival) add(in *memory, piece []byte) bool {
 	s, m := a.store, &a.message
 	if len(piece) == 0 {
 		return true
 	}
-	if b != nil {
-		from := b.memory.size - cap(piece)
-		switch {
-		case b == m.tail && from == b.append: // it goes on where the last piece ended
-			b.append += len(piece)
+	b := in.packet(inFlight)
+	if in != nil {
+		from := in.size - cap(piece)
+		if m.tail != nil && m.tail.memory == in && m.tail.append == from { // it goes on where the last piece ended
+			m.tail.append += len(piece)
 			m.head.length += len(piece)
 			return true
-		case b.state == inFlight && b.frame == nil && (from >= a.headers || m.head != nil || !a.affords(len(piece))):
-			s.inbound.remove(b)
-			m.receive(b, from, len(piece), a.owner)
-			s.mark(b)
-			return true
+		}
+		if from >= a.headers || m.head != nil || !a.affords(len(piece)) {
+			switch {
+			case b == nil && s.have(1):
+				b = s.takeBare()
+				s.share(b, in)
+			case b != nil && b.frame == nil:
+				s.inbound.remove(b)
+			}
+			if b != nil && b.frame == nil {
+				m.receive(b, from, len(piece), a.owner)
+				s.mark(b)
+				return true
+			}
 		}
 	}
 	room, front := m.room(), 0
@@ -128,12 +146,12 @@ func (a *Arrival) add(b *block, piece []byte) bool {
 		front = a.front(len(piece))
 	}
 	if need := s.packetsFor(front + len(piece) - room); !s.have(need) {
-		if b == nil || b.state != inFlight {
+		if b == nil {
 			return false
 		}
 		// The program was faster than the reader, which has not taken the pool's
 		// reference back yet: the packet moves to memory that is certainly its own.
-		from := b.memory.size - cap(piece)
+		from := in.size - cap(piece)
 		b.frame.blocks[b.index], b.frame = nil, nil
 		s.renew(b)
 		copy(b.data[from:], piece)

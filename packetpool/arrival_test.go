@@ -23,9 +23,9 @@ func arrive(t testing.TB, a *packetpool.Arrival, pkt *stack.PacketBuffer, from, 
 	}
 }
 
-// One pass over a frame of several segments makes a message of each. A packet
-// goes to the first segment that has a part of it, and what others have of it
-// is copied.
+// One pass over a frame of several segments makes a message of each. Where two
+// segments meet in a packet, each has one of its own, and both have their bytes in
+// the memory that they came in.
 func TestArrivalOfAFrameInUnits(t *testing.T) {
 	pool := nxtest.NewPool(t, 100, 9)
 	r := newReader(pool)
@@ -45,8 +45,8 @@ func TestArrivalOfAFrameInUnits(t *testing.T) {
 	pkt.DecRef()
 	assert.Equal(t, [][]packetpool.Fragment{
 		{{Data: 100}, {Data: 40, Behind: 60}},
-		{{Data: 60, Behind: 40}, {Data: 80, Behind: 20}},
-		{{Data: 20, Behind: 80}, {Data: 100}, {Data: 20, Behind: 80}},
+		{{Room: 40, Data: 60}, {Data: 80, Behind: 20}},
+		{{Room: 80, Data: 20}, {Data: 100}, {Data: 20, Behind: 80}},
 	}, [][]packetpool.Fragment{packetpool.Fragments(messages[0]), packetpool.Fragments(messages[1]), packetpool.Fragments(messages[2])})
 	assert.Equal(t, []packetpool.Holding{{Owner: queueOfS, Packets: 7}}, pool.Holders())
 	for i, p := range messages {

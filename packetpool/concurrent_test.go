@@ -277,8 +277,38 @@ func TestFramesAndProgramsOnOnePool(t *testing.T) {
 			r.Return()
 		})
 	}
-	var programs sync.WaitGroup
+	var programs, consumers sync.WaitGroup
+	segments := make(chan packetpool.Packet, 16)
 	for range 2 {
+		// One program takes frames apart, and others release what they share.
+		programs.Go(func() {
+			for frame := range frames {
+				a := pool.Arrive(queueOfS, 0)
+				var messages []packetpool.Packet
+				views := frame.AsViewList()
+				for v := views.Front(); v != nil; v = v.Next() {
+					b := v.AsSlice()
+					messages, _, _ = a.AddUnits(b, []int{len(b) / 3, len(b) / 2, len(b)}, messages)
+				}
+				frame.Release()
+				for _, p := range messages {
+					segments <- p
+				}
+			}
+		})
+		consumers.Go(func() {
+			for p := range segments {
+				data := retrieve(t, p)
+				assert.Equal(t, bytes.Repeat(data[:1], len(data)), data)
+				switch len(data) % 3 {
+				case 0:
+					_ = packetpool.DataAppend(p, []byte("more"), pool, nx.NoWait)
+				case 1:
+					_ = packetpool.DataAdjust(p, 40)
+				}
+				assert.NoError(t, packetpool.Release(p))
+			}
+		})
 		programs.Go(func() {
 			for frame := range frames {
 				var list [][]byte
@@ -310,4 +340,6 @@ func TestFramesAndProgramsOnOnePool(t *testing.T) {
 	wg.Wait()
 	close(frames)
 	programs.Wait()
+	close(segments)
+	consumers.Wait()
 }

@@ -41,9 +41,11 @@
 // Bytes on their way in or out lie in the packets of a pool and count there
 // until they are done with. A packet that was sent stays with the stack until
 // its data is acknowledged; gVisor has a copy of the bytes, and the memory serves
-// the packets that are allocated meanwhile. A frame that comes in takes packets before the stack
-// sees it and has them until the program has released what it received; with no
-// packet free it is dropped. [Pool.Holders] tells who has them.
+// the packets that are allocated meanwhile. A frame that comes in takes packets
+// before the stack sees it and has them until the program has released what it
+// received; with no packet free it is dropped. A message is one segment, and takes
+// packets that no other message has, even when it came in one frame with others and
+// has its bytes in the same memory. [Pool.Holders] tells who has them.
 //
 // # Differences from NetX Duo
 //

@@ -4,9 +4,9 @@ import "gonetx/packetpool/nx"
 
 // inboundState is what a store knows of frames. It is guarded by store.mu.
 type inboundState struct {
-	chunks map[*byte]*block // whose memory it is; made when the first frame comes
-	joined *block           // the last one that became a part of a frame
-	frames []*frame         // to be used again
+	chunks map[*byte]*memory // by their last bytes; made when the first frame comes
+	joined *memory           // of the last packet that became a part of a frame
+	frames []*frame          // to be used again
 	probe  probe
 
 	// Packets that were received and that the stack still has a part of, the
@@ -18,66 +18,73 @@ type inboundState struct {
 	ticks          bool // the timer is set
 }
 
-// mine answers the packet whose memory b lies in; nil when it is other memory.
-// hint is the packet of the bytes before, or nil: b lies in that, or in the one
-// that was read into behind it, hardly ever elsewhere. The caller holds s.mu.
-func (s *store) mine(b []byte, hint *block) *block {
+// mine answers the memory that b lies in; nil when it is none of the pool's.
+// hint is that of the bytes before, or nil: b lies there, or in the one that was
+// read into behind it, hardly ever elsewhere. The caller holds s.mu.
+func (s *store) mine(b []byte, hint *memory) *memory {
 	end := endOf(b)
 	if hint != nil {
-		if hint.memory.end == end {
+		if hint.end == end {
 			return hint
 		}
-		if next := hint.after; next != nil && next.memory.end == end {
+		if next := hint.after; next != nil && next.end == end {
 			return next
 		}
 	}
 	return s.inbound.chunks[end]
 }
 
-// know makes the store know its packets by their memory. The caller holds
-// s.mu.
-func (s *store) know() {
-	in := &s.inbound
-	if len(in.chunks) == len(s.blocks) {
-		return
+// packet answers the packet that has this memory and is in that state, which is
+// one of those in which no other packet has a part of it. Nil when there is none.
+// The caller holds store.mu.
+func (m *memory) packet(in state) *block {
+	if m == nil || m.block == nil || m.block.memory != m || m.block.state != in {
+		return nil
 	}
-	if in.chunks == nil {
-		in.chunks = make(map[*byte]*block, len(s.blocks))
-	}
-	for _, b := range s.blocks {
-		if b.data != nil {
-			in.chunks[b.memory.end] = b
-		}
-	}
-	for i := range s.idle {
-		in.chunks[s.idle[i].end] = nil
-	}
+	return m.block
 }
 
-// moved notes that a packet has got memory of another one.
-func (in *inboundState) moved(b *block) {
+// know makes the store know its memory by the bytes. The caller holds s.mu.
+func (s *store) know() {
+	in := &s.inbound
 	if in.chunks != nil {
-		in.chunks[b.memory.end] = b
+		return
+	}
+	in.chunks = make(map[*byte]*memory, len(s.blocks))
+	for _, b := range s.blocks {
+		if b.memory != nil {
+			in.chunks[b.memory.end] = b.memory
+		}
+	}
+	for _, m := range s.idle {
+		in.chunks[m.end] = m
 	}
 }
 
 // renew gives a packet new memory: the stack has the old one, and the pool no
 // reference to it. The caller holds s.mu.
 func (s *store) renew(b *block) {
-	delete(s.inbound.chunks, b.memory.end)
-	b.memory, b.data = newMemory(s.payload)
-	s.inbound.chunks[b.memory.end] = b
+	m := b.memory
+	delete(s.inbound.chunks, m.end)
+	*m = newMemory(s.payload)
+	s.inbound.chunks[m.end] = m
+	b.has(m)
 }
 
-// shared tells whether the stack may have a part of a received packet. The
-// caller holds s.mu.
+// shared tells whether somebody may have a part of the memory of a received
+// packet, too: another packet, or the stack. The caller holds s.mu.
 func (s *store) shared(b *block) bool {
-	return !s.deleted.Load() && b.memory.view != nil && s.inbound.probe.shared(&b.memory)
+	if s.deleted.Load() {
+		return false
+	}
+	m := b.memory
+	return m.others > 0 || m.view != nil && s.inbound.probe.shared(m)
 }
 
 // keep puts a packet that nobody but the stack has among those in flight.
 func (in *inboundState) keep(b *block) {
 	b.state = inFlight
+	b.memory.block = b
 	b.assign(Owner{Kind: Driver})
 	in.add(b)
 }
@@ -108,13 +115,6 @@ func (in *inboundState) remove(b *block) {
 	in.count--
 }
 
-// swap exchanges the memory of two packets.
-func (in *inboundState) swap(a, b *block) {
-	a.memory, b.memory = b.memory, a.memory
-	a.data, b.data = b.data, a.data
-	in.chunks[a.memory.end], in.chunks[b.memory.end] = a, b
-}
-
 // sweep frees all packets that the stack has let go of. The caller holds s.mu.
 func (s *store) sweep() { s.look(s.inbound.count, true) }
 
@@ -139,7 +139,7 @@ func (s *store) look(packets int, further bool) {
 	freed := 0
 	for at := s.inbound.oldest; at != nil && packets > 0; packets-- {
 		next := at.link
-		if at.state == inFlight && !s.inbound.probe.shared(&at.memory) {
+		if at.state == inFlight && !s.inbound.probe.shared(at.memory) {
 			s.inbound.remove(at)
 			s.put(at)
 			freed++

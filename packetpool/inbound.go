@@ -122,9 +122,10 @@ func (f *frame) join(b *block) {
 	f.blocks = append(f.blocks, b)
 	in := &b.store.inbound
 	if in.joined != nil {
-		in.joined.after = b
+		in.joined.after = b.memory
 	}
-	in.joined = b
+	in.joined = b.memory
+	in.joined.block = b
 }
 
 // admit takes packets for a frame of that many bytes.
@@ -238,16 +239,16 @@ func (m *message) add(b *block) {
 // reach, and sees to it that there are free ones for the bytes that must be
 // copied. False, and nothing has changed, when there are too few.
 func (s *store) claim(pieces [][]byte) bool {
-	need, run := 0, 0     // packets; bytes that are copied one after the other
-	var tail, last *block // where the piece before lies, unless it is copied; in any case
+	need, run := 0, 0      // packets; bytes that are copied one after the other
+	var tail, last *memory // where the piece before lies, unless it is copied; in any case
 	for i, piece := range pieces {
-		b := s.mine(piece, last)
-		last = b
+		last = s.mine(piece, last)
+		b := last.packet(inFlight)
 		switch {
-		case b != nil && b.state == inFlight:
-			b.state, tail = claimed, b
+		case b != nil:
+			b.state, tail = claimed, last
 			need, run = need+s.packetsFor(run), 0
-		case b != nil && b == tail && follows(pieces[i-1], piece):
+		case last != nil && last == tail && follows(pieces[i-1], piece):
 		default:
 			run += len(piece)
 			tail = nil
@@ -260,7 +261,7 @@ func (s *store) claim(pieces [][]byte) bool {
 		return true
 	}
 	for _, piece := range pieces {
-		if b := s.mine(piece, nil); b != nil && b.state == claimed {
+		if b := s.mine(piece, nil).packet(claimed); b != nil {
 			b.state = inFlight
 		}
 	}
@@ -274,19 +275,22 @@ func (s *store) packetsFor(bytes int) int { return (bytes + s.payload - 1) / s.p
 
 // receive adds the bytes of one piece to m.
 func (s *store) receive(m *message, piece []byte, owner Owner) {
-	b := s.mine(piece, m.tail)
+	var hint *memory
+	if m.tail != nil {
+		hint = m.tail.memory
+	}
+	in := s.mine(piece, hint)
+	b := in.packet(claimed)
 	switch {
 	case len(piece) == 0:
 		return
+	case in != nil && in == hint && in.size-cap(piece) == m.tail.append:
+		m.tail.append += len(piece) // goes on where the last piece ended
+		m.head.length += len(piece)
 	case b == nil:
 		s.receiveCopy(m, piece, owner)
-	case b == m.tail && b.memory.size-cap(piece) == b.append:
-		b.append += len(piece) // goes on where the last piece ended
-		m.head.length += len(piece)
-	case b.state != claimed:
-		s.receiveCopy(m, piece, owner)
 	default:
-		from := b.memory.size - cap(piece)
+		from := in.size - cap(piece)
 		if b.frame != nil {
 			// The program was faster than the reader, which has not taken the reference
 			// back yet: the bytes move to memory that is certainly the packet's.

@@ -20,24 +20,26 @@ import (
 //     chunk, and only adds a view otherwise: the only public way to ask;
 //   - a View that is put into a Buffer forgets the Buffer it was in before.
 
-// memory is what lies behind the payload of a packet.
+// memory is what the payload of a packet lies in. There are as many as there are
+// packets; which packet has which one changes, and some packets have a part of one
+// together while others lie idle: see store.equip, store.share and store.strip. All
+// but the bytes is guarded by store.mu.
 type memory struct {
 	view *buffer.View // our reference; nil while the stack has it
+	data []byte       // the payload, all of it
 	size int          // of the chunk
 	end  *byte        // the last byte of the chunk, the name by which slices of it are known
+
+	block  *block  // that was in flight with it last; see packet
+	others int     // how many packets have a part of it, beside one
+	after  *memory // the one that was read into behind it, the last time
 }
 
 // newMemory makes the memory of a packet: the bytes are zero.
-func newMemory(size int) (memory, []byte) {
+func newMemory(size int) memory {
 	v := buffer.NewViewSize(size)
-	m := memory{v, v.Capacity(), endOf(v.AsSlice())}
-	return m, m.payload(size)
-}
-
-// payload is the bytes of a packet with this memory. Its view is the pool's.
-func (m *memory) payload(size int) []byte {
-	m.window(size)
-	return m.view.AsSlice()[:size:size]
+	data := v.AsSlice()
+	return memory{view: v, data: data[:size:size], size: v.Capacity(), end: endOf(data)}
 }
 
 // endOf answers the last byte of the chunk that a slice of a view lies in.
@@ -66,13 +68,15 @@ func (m *memory) window(n int) {
 // probe asks whether chunks are shared. It is used by one goroutine at a time.
 type probe struct{ two *buffer.View }
 
-// shared tells whether somebody else has a reference to the chunk of m. When
-// nobody has, it writes into the chunk's last byte: Append puts the first of two
-// bytes there and has one left, and otherwise both.
+// shared tells whether the stack has a reference to the chunk of m, too. Append
+// writes the first of two bytes into the chunk's last byte when it has not, and
+// has one left, and otherwise both. The payload may reach that far, so the byte
+// is the one that is there already; nobody may read it meanwhile.
 func (p *probe) shared(m *memory) bool {
 	if p.two == nil {
 		p.two = buffer.NewViewSize(2)
 	}
+	p.two.AsSlice()[0] = *m.end
 	m.window(m.size - 1) // chunks have at least 64 bytes
 	data := buffer.MakeWithView(m.view)
 	_ = data.Append(p.two) // fails for no view that has room
@@ -184,9 +188,11 @@ func (pool *Pool) Assign(views buffer.ViewList, owner Owner) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var b *block
+	var m *memory
 	for v := views.Front(); v != nil; v = v.Next() {
-		if b = s.mine(v.AsSlice(), b); b == nil || b.state != inFlight {
+		m = s.mine(v.AsSlice(), m)
+		b := m.packet(inFlight)
+		if b == nil {
 			continue
 		}
 		if b.frame == nil {
@@ -216,21 +222,23 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 	s := f.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var kept, last *block
+	var kept *block
+	var m *memory
 	if i := slices.IndexFunc(f.frame.blocks, func(b *block) bool { return b != nil }); i >= 0 {
-		last = f.frame.blocks[i]
+		m = f.frame.blocks[i].memory
 	}
 	reclaimed := 0
 	for v := views.Front(); v != nil; v = v.Next() {
-		b := s.mine(v.AsSlice(), last)
-		if last = b; b == nil || b.frame != f.frame {
+		m = s.mine(v.AsSlice(), m)
+		b := m.packet(inFlight)
+		if b == nil || b.frame != f.frame {
 			continue // memory of the stack's own: it copied, or merged, a part of the frame
 		}
 		f.frame.blocks[b.index], b.frame = nil, nil
 		if s.deleted.Load() {
 			continue
 		}
-		b.memory.view = v.Clone()
+		m.view = v.Clone()
 		s.inbound.add(b)
 		kept = b
 		reclaimed++

@@ -144,7 +144,8 @@ func TestShared(t *testing.T) {
 	var p probe
 	defer p.drop()
 	for _, size := range []int{1, 2, 63, 64, 65, 128, 1536, 2048, 65536, 65537} {
-		m, data := newMemory(size)
+		m := newMemory(size)
+		data := m.data
 		for i := range data {
 			data[i] = byte(i + 1)
 		}
@@ -157,6 +158,7 @@ func TestShared(t *testing.T) {
 		other.Release()
 		for range 3 {
 			assert.False(t, p.shared(&m), "size %d", size)
+			assert.Equal(t, pattern, data, "size %d: nor what the packet has itself", size)
 		}
 		assert.Same(t, m.end, endOf(m.view.AsSlice()), "the memory is the same")
 		m.drop()
@@ -166,7 +168,7 @@ func TestShared(t *testing.T) {
 func BenchmarkShared(b *testing.B) {
 	var p probe
 	defer p.drop()
-	m, _ := newMemory(1536)
+	m := newMemory(1536)
 	defer m.drop()
 	for b.Loop() {
 		if p.shared(&m) {

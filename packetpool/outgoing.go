@@ -95,14 +95,13 @@ func Split(packet Packet, n uint32, room PacketType, wait nx.Wait) (Packet, erro
 }
 
 // Deliver notes that a received message has left its receive queue and is the
-// program's. Of a zero or stale handle nothing is noted. It does not take the
-// lock of the pool: it is called for each segment.
+// program's. Of a zero or stale handle nothing is noted. It is called for each
+// segment, by the socket that alone has the handle, and takes no lock.
 func Deliver(packet Packet) {
-	b := packet.lock()
-	if b == nil {
+	b := packet.block
+	if b == nil || b.mu.handle() != packet.generation {
 		return
 	}
-	defer b.mu.Unlock()
 	for at := b; at != nil; at = at.next {
 		at.given.Store(true)
 	}

@@ -71,15 +71,14 @@ type block struct {
 
 	// Guarded by store.mu.
 	state  state
-	link   *block // the next one in the free list, or in the list of packets in flight
-	back   *block // the one before, in the latter
-	frame  *frame // the frame of which this packet is a part, while the stack has its memory
-	index  int    // in that frame
-	riders *block // packets of the same frame that are free when this one is
-	owner  Owner  // who has it, when it is not free and not given out
-	site   *site  // where it was allocated, when Config.Sites says so
-	memory memory // behind data
-	after  *block // the one that was read into behind it, the last time
+	link   *block  // the next one in the free list, or in the list of packets in flight
+	back   *block  // the one before, in the latter
+	frame  *frame  // the frame of which this packet is a part, while the stack has its memory
+	index  int     // in that frame
+	riders *block  // packets of the same frame that are free when this one is
+	owner  Owner   // who has it, when it is not free and not given out
+	site   *site   // where it was allocated, when Config.Sites says so
+	memory *memory // behind data; a free packet may have none
 
 	given atomic.Bool // the program has it now, whatever owner says: Deliver
 }

@@ -93,7 +93,10 @@ func (s *store) putChain(b *block) *block {
 	n, owner := 0, b.holder()
 	for ; b != nil && b.store == s; n++ {
 		next := b.next // put may give the packet to somebody else
-		if b.borrowed && s.shared(b) {
+		if b.borrowed {
+			b.leave()
+		}
+		if b.borrowed && b.memory != nil && s.shared(b) {
 			s.inbound.keep(b)
 		} else {
 			s.put(b)

@@ -27,8 +27,8 @@ type store struct {
 	free    *block // free packets, last in, first out
 	freeLen int    // how many, with those that are not made yet
 	waiters waiterList
-	idle    []memory // as much as there are packets without, the one that was used last at the end; see EnqueueCopied
-	_       [16]byte // what every allocate and release changes has a cache line of its own
+	idle    []*memory // that no packet has, the one that was used last at the end; see equip
+	_       [16]byte  // what every allocate and release changes has a cache line of its own
 
 	deleted atomic.Bool // set under mu; services that need it to stay so read it under mu
 
@@ -76,8 +76,13 @@ func (s *store) makeBlocks(n int) {
 	for i := n - 1; i >= 0; i-- {
 		b := &made[i]
 		b.store = s
-		b.memory, b.data = newMemory(s.payload)
+		m := new(memory)
+		*m = newMemory(s.payload)
+		b.has(m)
 		b.link, s.free = s.free, b
+		if s.inbound.chunks != nil {
+			s.inbound.chunks[m.end] = m
+		}
 	}
 	for i := range made {
 		s.blocks = append(s.blocks, &made[i])
@@ -99,6 +104,16 @@ func (s *store) info() PoolInfo {
 // take takes a packet from the free list; nil when there is none. The caller
 // holds s.mu and starts the packet.
 func (s *store) take() *block {
+	b := s.takeBare()
+	if b != nil {
+		s.equip(b)
+	}
+	return b
+}
+
+// takeBare is take of a packet that needs no memory of its own: it has some, or
+// none.
+func (s *store) takeBare() *block {
 	b := s.free
 	if b == nil {
 		if s.freeLen == 0 {
@@ -118,23 +133,52 @@ func (s *store) take() *block {
 	return b
 }
 
-// equip gives a packet that is taken the memory that was used last, of those
-// that lie idle: it is in the processor's cache. A packet that has memory of its
-// own leaves that instead. Without idle memory there is no packet that needs
-// some. The caller holds s.mu.
+// equip gives a packet that is taken the memory that was used last, of those that
+// lie idle: it is in the processor's cache. A packet that has memory of its own
+// leaves that instead. Without idle memory there is no packet that needs some. The
+// caller holds s.mu.
 func (s *store) equip(b *block) {
-	if len(s.idle) == 0 {
+	top := len(s.idle) - 1
+	if top < 0 {
 		return
 	}
-	top := len(s.idle) - 1
 	m := s.idle[top]
-	if b.data != nil {
+	if b.memory != nil {
 		s.idle[top] = b.memory
 	} else {
 		s.idle = s.idle[:top]
 	}
-	b.memory, b.data = m, m.payload(s.payload)
-	s.inbound.moved(b)
+	b.has(m)
+}
+
+// has notes that a packet has memory of its own.
+func (b *block) has(m *memory) { b.memory, b.data = m, m.data }
+
+// share gives a packet a part of memory that another one has received bytes in,
+// instead of its own, which serves packets that are taken later. The caller
+// holds s.mu.
+func (s *store) share(b *block, m *memory) {
+	if b.memory != nil {
+		s.idle = append(s.idle, b.memory)
+	}
+	b.memory, b.data = m, m.data
+	m.others++
+}
+
+// leave is for a packet that needs its memory no more: others may. The caller
+// holds s.mu.
+func (b *block) leave() {
+	if m := b.memory; m != nil && m.others > 0 {
+		m.others--
+		b.memory, b.data = nil, nil
+	}
+}
+
+// drop gives up the memory of a packet of a deleted pool. The caller holds s.mu.
+func (b *block) drop() {
+	if b.leave(); b.memory != nil {
+		b.memory.drop()
+	}
 }
 
 // strip takes the memory of a packet whose bytes nobody needs any more, for the
@@ -142,11 +186,11 @@ func (s *store) equip(b *block) {
 // a part of stays with the packet. The caller holds b.mu of the message and s.mu.
 func (s *store) strip(b *block) {
 	b.prepend, b.append, b.length = 0, 0, 0
-	if b.borrowed || s.deleted.Load() {
+	if b.leave(); b.memory == nil || b.borrowed || s.deleted.Load() {
 		return
 	}
 	s.idle = append(s.idle, b.memory)
-	b.memory, b.data = memory{}, nil
+	b.memory, b.data = nil, nil
 }
 
 // put gives a packet to the oldest waiter, or to the free list when nobody
@@ -169,7 +213,7 @@ func (s *store) put(b *block) {
 	}
 	if s.deleted.Load() {
 		b.state = free
-		b.memory.drop()
+		b.drop()
 		return
 	}
 	b.toFree()
@@ -206,8 +250,8 @@ func (s *store) delete() bool {
 	}
 	s.inbound.stop()
 	s.free = nil // nobody takes a packet from here on
-	for i := range s.idle {
-		s.idle[i].drop()
+	for _, m := range s.idle {
+		m.drop()
 	}
 	s.idle = nil
 	blocks := s.blocks
@@ -222,10 +266,11 @@ func (s *store) delete() bool {
 		switch {
 		case b.frame != nil: // its memory goes with the frame
 		case b.state == free || b.state == inFlight:
-			b.memory.drop()
+			b.drop()
 		case b.state == application:
-			b.data = append(make([]byte, 0, len(b.data)), b.data...)
-			b.memory.drop()
+			data := append(make([]byte, 0, len(b.data)), b.data...)
+			b.drop()
+			b.data = data
 		}
 		s.mu.Unlock()
 		b.mu.Unlock()

@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"time"
+
 	"gonetx/packetpool"
 	"gonetx/packetpool/nx"
 )
@@ -35,7 +37,7 @@ func SocketReceive(socket *Socket, wait nx.Wait) (packetpool.Packet, error) {
 func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n uint32, status nx.Status, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	deadline := p.clock.Now() + wait.Duration()
+	var deadline time.Duration // of the wait, when it has begun: most calls find a message
 	resumed := false
 	for {
 		// A caller that was resumed for a segment gets it, and nobody who came later.
@@ -63,6 +65,9 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 			return packet, 0, nx.NotConnected, s.cause()
 		case wait == nx.NoWait:
 			return packet, 0, nx.NoPacket, nil
+		}
+		if deadline == 0 && wait != nx.WaitForever {
+			deadline = p.clock.Now() + wait.Duration()
 		}
 		if status, cause = p.suspend(&s.receiving, s, wait, nil, func() (nx.Status, error) {
 			if s.state != Established {
