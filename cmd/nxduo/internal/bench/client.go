@@ -60,6 +60,7 @@ type client struct {
 	design  design
 	meter   net.Conn
 	started time.Time
+	lent    []byte // for transfers
 }
 
 // playClient does what its standard input asks until it ends.

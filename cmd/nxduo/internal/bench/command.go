@@ -114,6 +114,7 @@ type Scaling struct {
 	Connections []int         `help:"Connections at once (1,10,100,1000)." placeholder:"N"`
 	Sizes       []int         `help:"Bytes of a transfer (1000 to 1000000000)." placeholder:"BYTES"`
 	Pools       []int         `help:"Bytes of memory of each pool (524288,4194304,33554432)." placeholder:"BYTES"`
+	Rounds      int           `help:"Rounds of connections at once, of which the median counts." default:"3"`
 	Duration    time.Duration `help:"How long one measurement takes, at least." default:"300ms"`
 	JSON        bool          `name:"json" help:"Print JSON."`
 	Quiet       bool          `help:"No progress on standard error."`
@@ -126,12 +127,15 @@ func (c *Scaling) Run(parent *Command) error {
 			return errors.New("numbers from 1 on")
 		}
 	}
+	if c.Rounds < 1 {
+		return errors.New("at least one round")
+	}
 	if err := Enter(); err != nil {
 		return err
 	}
-	o := ScaleOptions{Connections: c.Connections, Sizes: c.Sizes, Pools: c.Pools, Duration: c.Duration}
+	o := ScaleOptions{Connections: c.Connections, Sizes: c.Sizes, Pools: c.Pools, Rounds: c.Rounds, Duration: c.Duration}
 	if !c.Quiet {
-		show := &progress{w: parent.Err, overwrite: isTerminal(parent.Err), left: 40 * time.Second}
+		show := &progress{w: parent.Err, overwrite: isTerminal(parent.Err), left: 2 * time.Minute}
 		o.Progress = show.step
 		defer show.end()
 	}
@@ -144,11 +148,17 @@ func (c *Scaling) Run(parent *Command) error {
 	if err := write(parent.Out, report, report.Table, c.JSON); err != nil {
 		return err
 	}
-	if report.Failed() {
+	switch steps := report.Steps(); {
+	case report.Failed():
 		return errShort
+	case steps > 0:
+		return fmt.Errorf("%w: %d", errSteps, steps)
 	}
 	return nil
 }
+
+// errSteps is the answer when something costs more per unit the more there is of it.
+var errSteps = errors.New("costs that do not grow linearly")
 
 // errSoak is the answer of a soak after which not all was well.
 var errSoak = errors.New("the soak has failed")

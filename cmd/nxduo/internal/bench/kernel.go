@@ -10,11 +10,13 @@ import (
 // kernel is the first yardstick: the kernel's TCP, by package net.
 type kernel struct{}
 
-func (kernel) about() string { return "Linux TCP over a veth pair" }
-func (kernel) close() error  { return nil }
+func (kernel) about() string {
+	return "Linux TCP over a veth pair; its congestion control, and that of the peer, is " + congestion
+}
+func (kernel) close() error { return nil }
 
 func (kernel) dial(to netip.AddrPort) (conn, error) {
-	c, err := net.DialTimeout("tcp", to.String(), patience)
+	c, err := kernelDial(to)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +27,7 @@ func (kernel) dial(to netip.AddrPort) (conn, error) {
 }
 
 func (kernel) mail(to netip.AddrPort) error {
-	c, err := net.DialTimeout("tcp", to.String(), patience)
+	c, err := kernelDial(to)
 	if err != nil {
 		return err
 	}
@@ -53,6 +55,21 @@ func (s *stream) block() int {
 		s.out, s.in = make([]byte, streamBlock), make([]byte, streamBlock)
 	}
 	return streamBlock
+}
+
+func (s *stream) lend(b []byte) { s.out, s.in = b, b }
+
+// end closes in order; the peer, which closes when it has everything, has everything
+// then.
+func (s *stream) end() error {
+	half, ok := s.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if err := half.CloseWrite(); err != nil {
+		return err
+	}
+	return s.finish()
 }
 
 func (s *stream) send(n int) error {

@@ -189,7 +189,7 @@ func (l *namespaces) client(c Client) (asker, About, error) {
 		delete(l.running, c)
 	}
 	i := l.index(c)
-	on, description := l.hosts.Near, part{Role: string(c.Design), MTU: c.MTU, Pool: l.pool}
+	on, description := l.hosts.Near, part{Role: string(c.Design), MTU: c.MTU, Pool: max(c.Pool, l.pool)}
 	if c.Design != Kernel {
 		on = l.hosts.Far // where its device is, with the peer at the host's side
 		description.Host, description.Stack = network(i, 1), network(i, 2)
@@ -266,4 +266,8 @@ func kernelVersion() string {
 		return ""
 	}
 	return strings.TrimRight(string(u.Release[:]), "\x00")
+}
+
+func setCongestion(fd uintptr) error {
+	return unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion)
 }

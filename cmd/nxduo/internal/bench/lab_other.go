@@ -26,5 +26,7 @@ func newNaive(part) (design, error) { return nil, errLinux }
 func newBare(part) (design, error)  { return nil, errLinux }
 func newNXDuo(part) (design, error) { return nil, errLinux }
 
+func setCongestion(uintptr) error { return errLinux }
+
 func cpuTime() time.Duration { return 0 }
 func kernelVersion() string  { return "" }

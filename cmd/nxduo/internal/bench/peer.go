@@ -54,7 +54,7 @@ func playPeer(meters int) error {
 		portEcho: echo, portDiscard: p.discard, portClose: func(net.Conn) {}, portSource: source, portCue: sourceOnCue,
 		portMail: takeMail, portHold: hold,
 	} {
-		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+		l, err := kernelListen(port)
 		if err != nil {
 			return err
 		}

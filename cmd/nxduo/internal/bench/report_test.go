@@ -26,7 +26,7 @@ func TestRatesAndCosts(t *testing.T) {
 func hand() *Report {
 	out, in := Workload{BulkOut, 1, 4}, Workload{Connect, 64, 6}
 	result := func(w Workload, d Name, rates ...float64) Result {
-		r := Result{Cell: Cell{w, Client{d, 1500}}}
+		r := Result{Cell: Cell{w, Client{Design: d, MTU: 1500}}}
 		for round, rate := range rates {
 			if rate > 0 {
 				r.Samples = append(r.Samples, Sample{Round: round, Rate: rate, Cost: 1000 / rate})
@@ -44,8 +44,8 @@ func hand() *Report {
 			result(in, Kernel, 5000, 6000, 7000),
 			result(in, NXDuo, 2500),
 		},
-		Memory:    []Memory{{Client: Client{NXDuo, 1500}, Bytes: 6700, Conns: 1000}, {Client: Client{Naive, 1500}, Failure: "no more ports"}},
-		Instances: []Instances{{Client: Client{NXDuo, 1500}, Create: 812345, Delete: 40 * time.Millisecond, Times: 9}},
+		Memory:    []Memory{{Client: Client{Design: NXDuo, MTU: 1500}, Bytes: 6700, Conns: 1000}, {Client: Client{Design: Naive, MTU: 1500}, Failure: "no more ports"}},
+		Instances: []Instances{{Client: Client{Design: NXDuo, MTU: 1500}, Create: 812345, Delete: 40 * time.Millisecond, Times: 9}},
 	}
 	r.Results[4].Failures = []string{"round 2: connection refused", "round 3: connection refused"}
 	r.finish()
@@ -80,14 +80,14 @@ func TestGoals(t *testing.T) {
 		cell          Cell
 		kernel, naive float64
 	}{
-		{Cell{Workload{BulkOut, 1, 4}, Client{NXDuo, 1500}}, 0.9, 20},
-		{Cell{Workload{BulkOut, 64, 4}, Client{NXDuo, 1500}}, 0, 0},
-		{Cell{Workload{BulkIn, 1, 6}, Client{NXDuo, 1500}}, 0.7, 6},
-		{Cell{Workload{BulkIn, 1, 6}, Client{NXDuo, 65535}}, 0.95, 6},
-		{Cell{Workload{BulkIn, 1, 6}, Client{Naive, 1500}}, 0, 0},
-		{Cell{Workload{Connect, 1, 4}, Client{NXDuo, 1500}}, 0.85, 0},
-		{Cell{Workload{Mails, 1, 4}, Client{NXDuo, 1500}}, 0.9, 0},
-		{Cell{Workload{Mails, 64, 4}, Client{NXDuo, 1500}}, 0.8, 0},
+		{Cell{Workload{BulkOut, 1, 4}, Client{Design: NXDuo, MTU: 1500}}, 0.9, 20},
+		{Cell{Workload{BulkOut, 64, 4}, Client{Design: NXDuo, MTU: 1500}}, 0, 0},
+		{Cell{Workload{BulkIn, 1, 6}, Client{Design: NXDuo, MTU: 1500}}, 0.7, 6},
+		{Cell{Workload{BulkIn, 1, 6}, Client{Design: NXDuo, MTU: 65535}}, 0.95, 6},
+		{Cell{Workload{BulkIn, 1, 6}, Client{Design: Naive, MTU: 1500}}, 0, 0},
+		{Cell{Workload{Connect, 1, 4}, Client{Design: NXDuo, MTU: 1500}}, 0.85, 0},
+		{Cell{Workload{Mails, 1, 4}, Client{Design: NXDuo, MTU: 1500}}, 0.9, 0},
+		{Cell{Workload{Mails, 64, 4}, Client{Design: NXDuo, MTU: 1500}}, 0.8, 0},
 	} {
 		kernel, naive := goal(c.cell)
 		assert.Equal(t, c.kernel, kernel, c.cell)

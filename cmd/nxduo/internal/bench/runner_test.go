@@ -101,7 +101,7 @@ func TestRunGoesRoundByRoundAndNotesFailures(t *testing.T) {
 	assert.InDelta(t, 0.75, *r.Results[2].ToKernel, 1e-9, "the round that both have")
 	assert.True(t, r.Failed())
 	assert.Equal(t, "no device", r.Memory[0].Failure)
-	assert.Equal(t, map[string]About{"kernel 1500": {Client{Kernel, 1500}, "fake"}, "nxduo 1500": {Client{NXDuo, 1500}, "fake"}}, r.Clients)
+	assert.Equal(t, map[string]About{"kernel 1500": {Client{Design: Kernel, MTU: 1500}, "fake"}, "nxduo 1500": {Client{Design: NXDuo, MTU: 1500}, "fake"}}, r.Clients)
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {

@@ -4,20 +4,20 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 )
 
 // Whether cost grows linearly: the same work in more connections, in more
 // bytes, through smaller pools. What counts is the cost per unit, which should
-// stay the same down a column.
+// stay the same down a column; where it does not, the kernel and bare gVisor at the
+// same number tell whose it is.
 
 // ScaleOptions of `nxduo bench scale`. Zero fields are the default.
 type ScaleOptions struct {
-	Connections []int         // at once
-	Sizes       []int         // bytes of a transfer
+	Connections []int         // at once, ascending
+	Sizes       []int         // bytes of a transfer, ascending
 	Pools       []int         // bytes of memory of each pool
+	Rounds      int           // of connections at once; zero: 3
 	Duration    time.Duration // of one measurement, at least
 
 	Progress func(what string, done, of int)
@@ -27,6 +27,9 @@ func (o ScaleOptions) withDefaults() ScaleOptions {
 	o.Connections = or(o.Connections, []int{1, 10, 100, 1000})
 	o.Sizes = or(o.Sizes, []int{1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9})
 	o.Pools = or(o.Pools, []int{512 << 10, 4 << 20, poolMemory})
+	if o.Rounds == 0 {
+		o.Rounds = defaultRounds
+	}
 	if o.Duration == 0 {
 		o.Duration = 300 * time.Millisecond
 	}
@@ -38,110 +41,159 @@ func (o ScaleOptions) withDefaults() ScaleOptions {
 
 // ScaleReport is what was found.
 type ScaleReport struct {
-	Machine     Machine       `json:"machine"`
-	Connections []Result      `json:"connections"`
-	Transfers   []ScaledBytes `json:"transfers"`
+	Machine     Machine    `json:"machine"`
+	Connections []Measured `json:"connections"`
+	Transfers   []Measured `json:"transfers"` // a connection is made, the bytes go, and it is closed
 }
 
-// ScaledBytes is one size of transfers through one size of pools: a connection
-// is made, the bytes go, and it is closed.
-type ScaledBytes struct {
-	Kind    Kind    `json:"kind"`
-	Pool    int     `json:"pool"` // bytes of memory of each pool
-	Size    int     `json:"size"` // bytes of a transfer
-	Done    float64 `json:"done"` // transfers
-	Each    float64 `json:"seconds_each"`
-	CPU     float64 `json:"cpu_ns_per_kib"`
+// Measured is one kind of work of one client at one number.
+type Measured struct {
+	Kind Kind `json:"kind"`
+	Client
+	Number  int     `json:"number"`                    // connections at once, or bytes of a transfer
+	Rate    float64 `json:"rate"`                      // Gb/s, or operations a second
+	Cost    float64 `json:"cost"`                      // CPU time: ns per KiB, or us per operation
+	Frame   float64 `json:"bytes_per_frame,omitempty"` // of bytes that way
 	Failure string  `json:"failure,omitempty"`
+
+	// What follows; nil where there is nothing to compare with.
+	ToBare  *float64 `json:"to_bare,omitempty"` // cost to that of bare gVisor at the same number
+	Growth  *float64 `json:"growth,omitempty"`  // cost to that at the number before
+	Verdict Verdict  `json:"verdict,omitempty"`
+}
+
+// Verdict is what the growth of a cost means.
+type Verdict string
+
+const (
+	Linear    Verdict = "linear"     // the unit costs no more than at the number before
+	AsBare    Verdict = "as bare"    // it does, and so it does without our part
+	NotLinear Verdict = "NOT LINEAR" // it does, and our part is the reason
+)
+
+// tolerance is by how much a cost may grow from one number to the next, which is ten
+// times as large by default: less says as much about the machine.
+const tolerance = 1.25
+
+// judge compares the measurements with each other.
+func judge(all []Measured) {
+	find := func(m *Measured, c Client, number int) *Measured {
+		for i := range all {
+			if o := &all[i]; o.Kind == m.Kind && o.Client == c && o.Number == number && o.Cost > 0 {
+				return o
+			}
+		}
+		return nil
+	}
+	before := func(m *Measured) (o *Measured) {
+		for i := range all {
+			if p := &all[i]; p.Kind == m.Kind && p.Client == m.Client && p.Number < m.Number && p.Cost > 0 && (o == nil || p.Number > o.Number) {
+				o = p
+			}
+		}
+		return o
+	}
+	bareClient := Client{Design: Bare, MTU: small}
+	for i := range all {
+		m := &all[i]
+		if m.Cost == 0 {
+			continue
+		}
+		if b := find(m, bareClient, m.Number); b != nil && m.ToBare == nil && m.Design == NXDuo {
+			ratio := m.Cost / b.Cost
+			m.ToBare = &ratio
+		}
+	}
+	for i := range all {
+		m := &all[i]
+		p := before(m)
+		if m.Cost == 0 || p == nil {
+			continue
+		}
+		growth := m.Cost / p.Cost
+		m.Growth = &growth
+		switch {
+		case m.Design != NXDuo:
+		case growth <= tolerance:
+			m.Verdict = Linear
+		case m.ToBare != nil && p.ToBare != nil && *m.ToBare <= tolerance**p.ToBare:
+			m.Verdict = AsBare
+		default:
+			m.Verdict = NotLinear
+		}
+	}
 }
 
 // Failed tells whether something could not be measured.
 func (r *ScaleReport) Failed() bool {
-	return slices.ContainsFunc(r.Connections, func(c Result) bool { return len(c.Failures) > 0 }) ||
-		slices.ContainsFunc(r.Transfers, func(b ScaledBytes) bool { return b.Failure != "" })
+	return r.count(func(m *Measured) bool { return m.Failure != "" }) > 0
 }
 
-// Table is the report for people.
-func (r *ScaleReport) Table() string {
-	w := &strings.Builder{}
-	fmt.Fprintln(w, r.Machine)
-	fmt.Fprintf(w, "\n%-22s %12s %16s\n", "connections at once", "rate", "CPU per unit")
-	for i := range r.Connections {
-		c := &r.Connections[i]
-		if len(c.Failures) > 0 {
-			fmt.Fprintf(w, "%-15s %6d %s\n", c.Kind, c.Lanes, strings.Join(c.Failures, "; "))
-			continue
-		}
-		fmt.Fprintf(w, "%-15s %6d %7s %-4s %9s %s\n", c.Kind, c.Lanes, number(c.Rate), c.RateUnit, number(c.Cost), c.CostUnit)
-	}
-	fmt.Fprintf(w, "\n%-22s", "bytes of a transfer")
-	var pools []int
-	for i := range r.Transfers {
-		if b := &r.Transfers[i]; !slices.Contains(pools, b.Pool) {
-			pools = append(pools, b.Pool)
-			fmt.Fprintf(w, " %24s", fmt.Sprintf("pools of %s", byteSize(b.Pool)))
-		}
-	}
-	fmt.Fprintln(w)
-	type row struct {
-		kind Kind
-		size int
-	}
-	var rows []row
-	for i := range r.Transfers {
-		if b := (row{r.Transfers[i].Kind, r.Transfers[i].Size}); !slices.Contains(rows, b) {
-			rows = append(rows, b)
-		}
-	}
-	for _, at := range rows {
-		fmt.Fprintf(w, "%-9s %12d", at.kind, at.size)
-		var failures []string
-		for i := range r.Transfers {
-			switch b := &r.Transfers[i]; {
-			case b.Kind != at.kind || b.Size != at.size:
-			case b.Failure != "":
-				fmt.Fprintf(w, " %24s", "failed")
-				failures = append(failures, b.Failure)
-			default:
-				each := time.Duration(b.Each * float64(time.Second))
-				fmt.Fprintf(w, " %9v %8s ns/KiB", each.Round(each/1000+1), number(b.CPU))
+// Steps is how many costs grow without a reason outside of the stack.
+func (r *ScaleReport) Steps() int {
+	return r.count(func(m *Measured) bool { return m.Verdict == NotLinear })
+}
+
+func (r *ScaleReport) count(which func(*Measured) bool) (n int) {
+	for _, list := range [][]Measured{r.Connections, r.Transfers} {
+		for i := range list {
+			if which(&list[i]) {
+				n++
 			}
 		}
-		fmt.Fprintln(w, "", strings.Join(failures, "; "))
 	}
-	return w.String()
+	return n
 }
 
-func byteSize(n int) string {
-	if n >= 1<<20 {
-		return fmt.Sprintf("%d MiB", n>>20)
+// atOnce makes the measurements of a report of connections at once.
+func atOnce(many *Report) (list []Measured) {
+	for i := range many.Results {
+		c := &many.Results[i]
+		m := Measured{Kind: c.Kind, Client: c.Client, Number: c.Lanes, Rate: c.Rate, Cost: c.Cost}
+		if len(c.Failures) > 0 {
+			m.Failure = c.Failures[0]
+		}
+		var units, frames float64
+		for _, s := range c.Samples {
+			units, frames = units+s.Units, frames+s.Frames.In
+			if c.Kind == BulkOut {
+				frames += s.Frames.Out - s.Frames.In
+			}
+		}
+		if c.Kind.bulk() && frames > 0 {
+			m.Frame = units / frames
+		}
+		if c.Design == NXDuo {
+			m.ToBare = c.costRatio(many.find(c.Workload, Bare))
+		}
+		list = append(list, m)
 	}
-	return fmt.Sprintf("%d KiB", n>>10)
+	return list
 }
 
-// scale measures the transfers of one size of pools.
-func scale(ctx context.Context, l lab, o ScaleOptions, pool int, r *ScaleReport, step func(string)) {
-	c := Client{NXDuo, small}
+// scale measures the transfers, those of one size one client after the other.
+func scale(ctx context.Context, l lab, o ScaleOptions, clients []Client, r *ScaleReport, step func(string)) {
 	for _, kind := range []Kind{BulkOut, BulkIn} {
 		for _, size := range o.Sizes {
-			b := ScaledBytes{Kind: kind, Pool: pool, Size: size}
-			port := kind.port()
-			if kind == BulkIn {
-				port = portSource
-			}
-			to := netip.AddrPortFrom(l.peer(c, 4), port)
-			limit, cancel := context.WithTimeout(ctx, o.Duration+6*patience)
-			a, err := ask(limit, l, c, order{Transfer: &transfer{Kind: kind, To: to, Size: size, For: o.Duration}})
-			cancel()
-			if b.Failure = text(err); err == nil && a.Units > 0 {
-				b.Done = a.Units
-				b.Each = a.Seconds / a.Units
-				b.CPU = kind.cost(a.Units*float64(size), a.CPU)
-			}
-			r.Transfers = append(r.Transfers, b)
-			step(fmt.Sprintf("%s of %d bytes, pools of %s", kind, size, byteSize(pool)))
-			if ctx.Err() != nil {
-				return
+			for _, c := range clients {
+				m := Measured{Kind: kind, Client: c, Number: size}
+				port := kind.port()
+				if kind == BulkIn {
+					port = portSource // a cue would be a part of each transfer
+				}
+				to := netip.AddrPortFrom(l.peer(c, 4), port)
+				limit, cancel := context.WithTimeout(ctx, o.Duration+6*patience)
+				a, err := ask(limit, l, c, order{Transfer: &transfer{Kind: kind, To: to, Size: size, For: o.Duration}})
+				cancel()
+				if m.Failure = text(err); err == nil && a.Units > 0 {
+					m.Rate = kind.rate(a.Units*float64(size), a.Seconds)
+					m.Cost = kind.cost(a.Units*float64(size), a.CPU)
+				}
+				r.Transfers = append(r.Transfers, m)
+				step(fmt.Sprintf("%s of %d bytes, %s", kind, size, c))
+				if ctx.Err() != nil {
+					return
+				}
 			}
 		}
 	}
@@ -157,6 +209,10 @@ type transfer struct {
 
 // ender is a connection that can be closed when all bytes are acknowledged.
 type ender interface{ end() error }
+
+// lender is a connection that works with memory of the caller's: transfers come one
+// after the other, and a connection needs none of its own.
+type lender interface{ lend([]byte) }
 
 // transfers makes the transfers.
 func (c *client) transfers(t *transfer) (a answer, err error) {
@@ -178,6 +234,12 @@ func (c *client) transferOne(t *transfer) error {
 	one, err := c.design.dial(t.To)
 	if err != nil {
 		return err
+	}
+	if s, ok := one.(lender); ok {
+		if c.lent == nil {
+			c.lent = make([]byte, streamBlock)
+		}
+		s.lend(c.lent)
 	}
 	for left := t.Size; left > 0; {
 		n := min(left, one.block())

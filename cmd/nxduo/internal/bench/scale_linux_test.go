@@ -12,20 +12,21 @@ func TestScale(t *testing.T) {
 	inNamespaces(t)
 	var steps []int
 	r, err := Scale(t.Context(), ScaleOptions{
-		Connections: []int{1, 20}, Sizes: []int{1000, 1 << 20}, Pools: []int{512 << 10, 1 << 20}, Duration: 20 * time.Millisecond,
-		Progress: func(_ string, done, of int) { steps = append(steps, done); assert.Equal(t, 6+8, of) },
+		Connections: []int{1, 20}, Sizes: []int{1000, 1 << 20}, Pools: []int{512 << 10, 1 << 20}, Rounds: 1, Duration: 20 * time.Millisecond,
+		Progress: func(_ string, done, of int) { steps = append(steps, done); assert.Equal(t, 18+16, of) },
 	})
 	require.NoError(t, err)
 	t.Log("\n" + r.Table())
 	assert.False(t, r.Failed())
-	assert.Len(t, steps, 14)
-	require.Len(t, r.Connections, 6)
-	require.Len(t, r.Transfers, 8)
-	for _, b := range r.Transfers {
-		assert.Positive(t, b.Done, b)
-		assert.Positive(t, b.CPU, b)
+	assert.Len(t, steps, 34)
+	require.Len(t, r.Connections, 18)
+	require.Len(t, r.Transfers, 16)
+	for _, list := range [][]Measured{r.Connections, r.Transfers} {
+		for _, m := range list {
+			assert.Positive(t, m.Cost, m)
+			if m.Design == NXDuo {
+				assert.NotNil(t, m.ToBare, m)
+			}
+		}
 	}
-	r.Transfers[0].Failure = "broken"
-	assert.True(t, r.Failed())
-	assert.Contains(t, r.Table(), "broken")
 }

@@ -73,11 +73,18 @@ var (
 
 // Client is a design with the MTU of its link.
 type Client struct {
-	Design Name `json:"design"`
-	MTU    int  `json:"mtu"`
+	Design Name   `json:"design"`
+	MTU    int    `json:"mtu"`
+	Pool   uint32 `json:"pool,omitempty"` // bytes of memory of each pool; zero: poolMemory
 }
 
-func (c Client) String() string { return fmt.Sprintf("%s %d", c.Design, c.MTU) }
+func (c Client) String() string {
+	s := fmt.Sprintf("%s %d", c.Design, c.MTU)
+	if c.Pool != 0 {
+		s += ", pools of " + byteSize(int(c.Pool))
+	}
+	return s
+}
 
 // Workload is a kind of work, by a number of connections at once, on a family.
 type Workload struct {
@@ -136,15 +143,15 @@ func (s Selection) clients(kind Kind) []Client {
 	for _, d := range or(s.Designs, byDefault) {
 		switch {
 		case d == Kernel:
-			clients = append(clients, Client{d, veth})
+			clients = append(clients, Client{Design: d, MTU: veth})
 		case len(s.MTUs) > 0:
 			for _, mtu := range s.MTUs {
-				clients = append(clients, Client{d, mtu})
+				clients = append(clients, Client{Design: d, MTU: mtu})
 			}
 		default:
-			clients = append(clients, Client{d, small})
+			clients = append(clients, Client{Design: d, MTU: small})
 			if d == NXDuo && kind.bulk() {
-				clients = append(clients, Client{d, large})
+				clients = append(clients, Client{Design: d, MTU: large})
 			}
 		}
 	}
