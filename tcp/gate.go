@@ -238,7 +238,8 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 			c.disown(h, length)
 			return true, answer
 		}
-		c.noteUse()
+		r.super = r.super || seg.GSOSize > 0
+		c.noteUse(length)
 		if fresh := r.accept(from, length, uint32(seg.GSOSize)); fresh > 0 {
 			c.countIn(length, uint32(seg.GSOSize))
 			c.fresh = true

@@ -144,15 +144,14 @@ func (s *Socket) read(c *connection, more bool) error {
 	return nil // nothing there, the end, or an error: the state tells
 }
 
-// taken looks whether the window has grown enough to tell the peer: by half of
-// it (RFC 1122 section 4.2.3.3, nx_tcp_socket_receive.c). It is called and
-// returns with the protocol's lock held.
+// taken looks whether the window has grown enough to tell the peer. It is called
+// and returns with the protocol's lock held.
 func (p *protocol) taken(s *Socket, c *connection) {
 	r := &c.receiver
 	if c.waits() {
 		p.arm() // a smaller gain is told by the delayed acknowledgement
 	}
-	if c.over || r.finished || r.gain() < max(r.share/2, 1) {
+	if c.over || r.finished || r.gain() < r.step() {
 		return
 	}
 	switch s.state {

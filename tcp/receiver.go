@@ -14,6 +14,7 @@ type receiver struct {
 	shift int    // of the window on the wire; -1: no scaling
 
 	started bool
+	super   bool   // a super-segment has come
 	next    uint32 // behind what has come in order, as seen at the gate
 	read    uint32 // behind what the program has taken, or what lies in queue
 	acked   uint32 // the last acknowledgement number that went out
@@ -188,12 +189,34 @@ func (r *receiver) window(ack uint32) uint32 {
 	if r.finished && !before(ack, r.fin+1) {
 		ack = r.fin // the FIN takes no room
 	}
-	edge := later(r.edge, r.read-r.held+r.share)
+	edge := r.edge
+	if !r.crowded() || r.gain() >= r.step() {
+		edge = later(edge, r.read-r.held+r.share)
+	}
 	if before(edge, ack) {
 		return 0
 	}
 	return edge - ack
 }
+
+// crowded tells that the window is a share of the pool, and that the peer fills it with
+// super-segments. They are cut to what it leaves open, and cost as much whatever their
+// length, so it opens in large steps then.
+func (r *receiver) crowded() bool { return r.super && r.share < r.size }
+
+// step is by how much the window grows before the peer is told: by half of it (RFC 1122
+// section 4.2.3.3, nx_tcp_socket_receive.c). Of a small one in a crowd nearly all of
+// it, but the peer is never left with less than the segment that it waits to send.
+func (r *receiver) step() uint32 {
+	step := max(r.share/2, 1)
+	if rest := 2 * r.mss; r.crowded() && r.share > rest {
+		step = max(step, min(superSegment, r.share-rest))
+	}
+	return step
+}
+
+// superSegment is about the largest (link.Info.Offload).
+const superSegment = 64 << 10
 
 // shown is the window as the header shows it, and what the peer reads from it.
 func (r *receiver) shown(window uint32) (field uint16, meant uint32) {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // A super-segment counts as the segments that it stands for, the last of which
@@ -65,4 +66,53 @@ func TestReceiveQueueIsUsedAgain(t *testing.T) {
 		assert.Empty(t, r.queue)
 	}
 	assert.LessOrEqual(t, cap(r.queue), 4, "the queue does not grow with what went through it")
+}
+
+// In a crowd that sends super-segments the window opens in large steps, and never
+// leaves the peer with less than the segment that it waits to send.
+func TestWindowOfACrowdOpensInSteps(t *testing.T) {
+	for _, share := range []uint32{2 * 1460, 3 * 1460, 24 << 10, 100 << 10, 1 << 20} {
+		r := receiver{size: 4 << 20, share: share, mss: 1460}
+		r.start(0)
+		assert.Equal(t, share/2, r.step(), "no super-segment has come")
+		r.super = true
+		told := r.edge
+		for told < 8<<20 {
+			r.next += 1460 // a segment comes, and is taken at once
+			r.read, r.acked = r.next, r.next
+			window := r.window(r.acked)
+			require.GreaterOrEqual(t, window, uint32(1460), "share %d: the peer waits for ever", share)
+			if edge := r.acked + window; edge != told {
+				require.GreaterOrEqual(t, edge-told, r.step(), "share %d", share)
+				require.Equal(t, share, window, "all of it")
+				told, r.edge = edge, edge
+			}
+		}
+	}
+	r := receiver{size: 64 << 10, share: 64 << 10, mss: 1460, super: true}
+	r.start(0)
+	r.super = true
+	r.read, r.next = r.read+1, r.next+1
+	assert.EqualValues(t, 64<<10, r.window(r.next), "nobody shares the pool: as in NetX Duo, to the byte")
+}
+
+// Super-segments fill their packets, so that the pool holds more of them than of
+// segments; a few do not say so yet, and segments that come later take it back.
+func TestCapacityFollowsWhatComes(t *testing.T) {
+	const budget, mss = 1460 * 1000, 1460 // a thousand packets of 4096 bytes
+	var s shares
+	s.fill(65000, 16)
+	assert.EqualValues(t, budget, s.capacity(budget, mss, 1), "one is not enough")
+	for range 100 {
+		s.fill(65000, 16)
+	}
+	assert.EqualValues(t, 1000*65000/16, s.capacity(budget, mss, 1))
+	for range 20 * sharePackets {
+		s.fill(mss, 1)
+	}
+	assert.InDelta(t, budget, s.capacity(budget, mss, 1), budget/100)
+	for range 20 * sharePackets {
+		s.fill(100, 1)
+	}
+	assert.EqualValues(t, budget, s.capacity(budget, mss, 1), "not less: TCP repairs what short segments break")
 }

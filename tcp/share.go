@@ -21,18 +21,28 @@ import (
 type shares struct {
 	using int           // connections that use the pool
 	since time.Duration // when they were counted anew
+
+	// What came lately, and the packets that it took.
+	bytes, packets uint64
 }
 
-// shareFor is how long a connection counts that receives no more.
-const shareFor = time.Second
+const (
+	// shareFor is how long a connection counts that receives no more.
+	shareFor = time.Second
+
+	// sharePackets is what counts as lately.
+	sharePackets = 4096
+)
 
 // firstShare is the window of a connection before it has received anything:
 // all that exist may begin at the same time.
 func (c *connection) firstShare() { c.shareOf(len(c.p.connections)) }
 
-// noteUse counts a connection that receives, and tells it of its share.
-func (c *connection) noteUse() {
+// noteUse counts a connection that receives a segment of length bytes, and tells it of
+// its share.
+func (c *connection) noteUse(length uint32) {
 	p, s := c.p, &c.p.shares
+	s.fill(length, c.packets(length))
 	if uint64(c.budget) >= uint64(len(p.connections))*uint64(c.receiver.size) {
 		c.receiver.share = c.receiver.size
 		return // all windows fit, if they are like this one
@@ -49,6 +59,12 @@ func (c *connection) noteUse() {
 	c.shareOf(s.using)
 }
 
+// packets is how many packets of the default pool a segment takes.
+func (c *connection) packets(length uint32) uint32 {
+	payload := max(c.p.inst.Pool().PayloadSize(), 1) // 0: it has been deleted
+	return (length + headerSize(c.flow.local.Addr()) + payload - 1) / payload
+}
+
 // shareOf makes the share of a connection, one of n. Two segments it always has,
 // so that an acknowledgement comes before the window is full; what does not fit
 // then, TCP repairs.
@@ -56,8 +72,30 @@ func (c *connection) shareOf(n int) {
 	r := &c.receiver
 	r.share = r.size
 	if c.budget != math.MaxUint32 {
-		r.share = min(r.size, max(c.budget/uint32(max(n, 1)), 2*r.mss))
+		share := c.p.shares.capacity(c.budget, r.mss, c.packets(r.mss)) / uint64(max(n, 1))
+		r.share = uint32(min(uint64(r.size), max(share, 2*uint64(r.mss))))
 	}
+}
+
+// fill notes that so many bytes took so many packets.
+func (s *shares) fill(bytes, packets uint32) {
+	s.bytes += uint64(bytes)
+	if s.packets += uint64(packets); s.packets >= 2*sharePackets {
+		s.bytes, s.packets = s.bytes/2, s.packets/2
+	}
+}
+
+// capacity is how many bytes the pool can hold that has a budget for segments of mss
+// bytes, which take so many packets each: the budget, and more as long as
+// super-segments come, which fill their packets. With packets of 4096 bytes and
+// segments of 1460 that is two and a half times as much, and where many connections
+// share it their super-segments are longer by that.
+func (s *shares) capacity(budget, mss, packets uint32) uint64 {
+	if s.packets < sharePackets/8 {
+		return uint64(budget)
+	}
+	room := uint64(budget) / uint64(max(mss, 1)) * uint64(packets) // packets
+	return max(uint64(budget), room*s.bytes/s.packets)
 }
 
 // recount finds out who still uses the pool.
