@@ -237,10 +237,13 @@ func (g *gate) segmentOut(pkt *stack.PacketBuffer, source, destination netip.Add
 	}
 	pass = transport.SegmentOut(segment)
 	cuts = segment.Cuts
+	kept := segment.Kept
 	*segment = Segment{}
 	segments.Put(segment)
 	if !pass {
-		g.inst.note(nx.Sent, dropByTransport, pkt.Size(), headOf(pkt))
+		if !kept {
+			g.inst.note(nx.Sent, dropByTransport, pkt.Size(), headOf(pkt))
+		}
 		return false, nil
 	}
 	if !bytes.Equal(old, tcp) && !partialChecksum(pkt) {

@@ -55,8 +55,8 @@ type Segment struct {
 	// SegmentIn answers; it is shown so that it can be counted.
 	Damaged bool
 
-	// Kept is set by SegmentIn: the segment goes no further because the transport
-	// has it, and was not dropped.
+	// Kept is set by SegmentIn and SegmentOut: the segment goes no further because
+	// the transport has what it needs of it, and was not dropped.
 	Kept bool
 
 	Packet *stack.PacketBuffer

@@ -46,6 +46,7 @@ type connection struct {
 	release  *release // nil: gVisor's timing
 	alive    keepalive
 	still    standstill
+	delay    delay
 
 	intake intake // guarded by the socket's reading lock
 }

@@ -92,22 +92,45 @@ func withAndWithout(t *testing.T, f func(t *testing.T, release bool)) {
 	}
 }
 
-func TestAcknowledgementsLeaveAtOnce(t *testing.T) {
+// An acknowledgement waits for data to ride on: 40 ms, and the second in a row not
+// at all when nobody answers; up to 200 ms with the release's timing.
+func TestAcknowledgementsWait(t *testing.T) {
 	withAndWithout(t, func(t *testing.T, release bool) {
 		w := newSlow(t, release, 8192, nil)
 		w.Sleep(5)
-		sent := w.Tick()
-		w.send("data")
-		w.Sleep(100)
-		acks := w.ticks("B", "A", 0)
-		require.NotEmpty(t, acks)
-		delay := acks[len(acks)-1] - sent
-		if release {
-			assert.Greater(t, delay, uint32(10))
-			assert.LessOrEqual(t, delay, uint32(20))
-		} else {
-			assert.Zero(t, delay)
+		delay := func() uint32 {
+			sent, before := w.Tick(), len(w.ticks("B", "A", 0))
+			w.send("data")
+			w.Sleep(100)
+			acks := w.ticks("B", "A", 0)
+			require.Len(t, acks, before+1)
+			return acks[before] - sent
 		}
+		answer := func() {
+			w.do(func() { require.NoError(t, tcp.SocketSend(w.server, w.b.message(t, []byte("answer")), nx.NoWait)) })
+			w.Sleep(100)
+		}
+		if release {
+			took := delay()
+			assert.Greater(t, took, uint32(10))
+			assert.LessOrEqual(t, took, uint32(20))
+			return
+		}
+		assert.Equal(t, uint32(4), delay())
+		assert.Zero(t, delay(), "nobody has answered")
+		answer()
+		assert.Equal(t, uint32(4), delay())
+
+		answer()
+		before := len(w.ticks("B", "A", 0))
+		w.send("question")
+		answer()
+		assert.Len(t, w.ticks("B", "A", 0), before, "the answer carries it")
+		w.send("one")
+		w.send("two")
+		acks := w.ticks("B", "A", 0)
+		require.Len(t, acks, before+1, "the second segment")
+		assert.Equal(t, w.Tick(), acks[before])
 	})
 }
 

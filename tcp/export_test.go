@@ -10,3 +10,12 @@ func WithoutWatch(inst *ip.Instance) {
 	defer p.mu.Unlock()
 	p.watch.off = true
 }
+
+// WithoutDelay has an instance acknowledge whatever comes at once, for tests of
+// what a sender does whose peer does so.
+func WithoutDelay(inst *ip.Instance) {
+	p, _ := enabled(inst)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delays.off = true
+}

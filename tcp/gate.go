@@ -241,6 +241,7 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 		r.super = r.super || seg.GSOSize > 0
 		c.noteUse(length)
 		if fresh := r.accept(from, length, uint32(seg.GSOSize)); fresh > 0 {
+			c.delay.segments++
 			c.countIn(length, uint32(seg.GSOSize))
 			c.fresh = true
 		}
@@ -432,12 +433,18 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 	}
 	if flags.Contains(header.TCPFlagAck) && r.started {
 		ack := h.AckNumber()
-		if before(r.acked, ack) {
-			r.acked = ack
-		}
 		if r.hasFIN && before(r.fin, ack) {
 			r.finished = true
 		}
+		if own == nil && c.mayWait(seg) {
+			c.wait(ack)
+			seg.Kept = true
+			return false, instead
+		}
+		if before(r.acked, ack) {
+			r.acked = ack
+		}
+		c.delay.acknowledges(ack, seg.Payload > 0)
 		field, window := r.shown(r.window(ack))
 		h.SetWindowSize(field)
 		if edge := ack + window; before(r.edge, edge) {

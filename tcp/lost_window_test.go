@@ -39,6 +39,7 @@ func loseWindow(t *testing.T, family string, segments int, unwatched bool) (r re
 	with := hostConfig{payload: 1536, packets: 256, ip: ip.Config{Clock: w.Clock}}
 	a := newHost(t, "A", w.Network.Driver(), addressA, address6A, with)
 	b := newHost(t, "B", w.Network.Driver(), addressB, address6B, with)
+	tcp.WithoutDelay(&b.inst) // the sooner the window opens
 	if unwatched {
 		tcp.WithoutWatch(&a.inst)
 	}

@@ -81,6 +81,7 @@ func (p *drivenPair) exchange(t *testing.T) {
 	p.call(t, func() error { return tcp.SocketSend(p.client, p.a.message(t, []byte("x")), nx.NoWait) })
 	p.Sleep(1)
 	receive(t, p.server, nx.NoWait)
+	p.Sleep(5) // its acknowledgement waits 40 ms
 }
 
 const ticksPerHour = 3600 * nx.TicksPerSecond

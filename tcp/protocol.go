@@ -38,6 +38,7 @@ type protocol struct {
 	raw         map[*stack.PacketBuffer]*control // on their way to the gate: not gVisor's
 	fast        fastTimer
 	watch       watch
+	delays      delays
 	shares      shares
 }
 

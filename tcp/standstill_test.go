@@ -29,6 +29,7 @@ type lossy struct {
 	pause            uint32        // ticks that the receiver waits between two reads
 	dies             bool          // the peer, once the watch does something
 	unwatched        bool
+	delays           bool // acknowledgements wait for data
 }
 
 // outcome is what came of them.
@@ -59,6 +60,10 @@ func (l lossy) run(t *testing.T, family string, seed uint64) (o outcome) {
 	with := hostConfig{ip: ip.Config{Clock: w.Clock}}
 	a = newHost(t, "A", w.Network.Driver(), addressA, address6A, with)
 	b := newHost(t, "B", w.Network.Driver(), addressB, address6B, with)
+	if !l.delays {
+		tcp.WithoutDelay(&a.inst)
+		tcp.WithoutDelay(&b.inst)
+	}
 	if l.unwatched {
 		tcp.WithoutWatch(&a.inst)
 		tcp.WithoutWatch(&b.inst)
@@ -161,6 +166,9 @@ func TestNeverStandsStill(t *testing.T) {
 				assert.Zero(t, watched.stalled)
 				assert.Equal(t, alone.run(t, family, seed).stalled > 0, watched.mended > 0)
 				mended += watched.mended
+				delays := losses
+				delays.delays = true
+				assert.Zero(t, delays.run(t, family, seed).stalled, "with delayed acknowledgements")
 			})
 		}
 		assert.NotZero(t, mended, "no connection stood still: nothing was shown")
