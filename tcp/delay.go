@@ -55,7 +55,7 @@ func (c *connection) mayWait(seg *ip.Segment) bool {
 		return false
 	}
 	return !d.missing && len(r.ahead) == 0 && !d.unanswered &&
-		d.segments < 2 && ack-r.acked < 2*r.mss && !before(r.edge, ack+2*r.mss)
+		d.segments < 2 && ack-r.acked < 2*r.mss && !before(r.edge, ack+4*r.mss)
 }
 
 // wait keeps an acknowledgement back. The caller holds the protocol's lock.

@@ -26,8 +26,7 @@ type endpoint struct {
 	device *device
 	raw    syscall.RawConn
 	spin   time.Duration
-	crowd  crowd // these three are the reader's
-	pace   pace
+	crowd  crowd     // these two are the reader's
 	idle   time.Time // since when it waits; zero: it does not
 	intake intake
 	ended  chan struct{} // closed by the reader
@@ -295,10 +294,7 @@ func (e *endpoint) drain(fd int) error {
 		n, errno := e.intake.read(fd)
 		switch {
 		case errno == 0 && n > 0:
-			if !e.idle.IsZero() {
-				e.pace.end(time.Since(e.idle))
-				e.idle = time.Time{}
-			}
+			e.idle = time.Time{}
 			e.take(n)
 		case errno == 0:
 			return os.ErrClosed // a TUN device has no end of file
@@ -323,7 +319,7 @@ func (e *endpoint) spins() bool {
 		return false
 	case e.idle.IsZero():
 		e.idle = time.Now()
-		return !e.pace.begin()
+		return true
 	}
 	return time.Since(e.idle) < e.spin
 }
