@@ -188,13 +188,14 @@ func (pool *Pool) Assign(views buffer.ViewList, owner Owner) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var m *memory
-	for v := views.Front(); v != nil; v = v.Next() {
-		m = s.mine(v.AsSlice(), m)
-		b := m.packet(inFlight)
+	m := s.inbound.joined
+	for v := views.Back(); v != nil; v = v.Prev() { // the last one first: it was joined last, most often
+		in := s.mine(v.AsSlice(), m)
+		b := in.packet(inFlight)
 		if b == nil {
 			continue
 		}
+		m = in
 		if b.frame == nil {
 			b.assign(owner)
 			continue
@@ -229,8 +230,8 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 	}
 	reclaimed := 0
 	for v := views.Front(); v != nil; v = v.Next() {
-		m = s.mine(v.AsSlice(), m)
-		b := m.packet(inFlight)
+		in := s.mine(v.AsSlice(), m)
+		b := in.packet(inFlight)
 		if b == nil || b.frame != f.frame {
 			continue // memory of the stack's own: it copied, or merged, a part of the frame
 		}
@@ -238,6 +239,7 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 		if s.deleted.Load() {
 			continue
 		}
+		m = in
 		m.view = v.Clone()
 		s.inbound.add(b)
 		kept = b

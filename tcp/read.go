@@ -43,7 +43,7 @@ var (
 // begin prepares a pass. A message that the pass before began goes on. The
 // caller holds the protocol's lock.
 func (in *intake) begin(c *connection, owner string) {
-	if in.arrival.Length() == 0 {
+	if in.conn == nil {
 		in.arrival = c.p.inst.Pool().Arrive(packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: owner}, int(headerSize(c.flow.local.Addr())))
 	}
 	in.conn, in.at, in.err = c, c.receiver.read, nil

@@ -217,7 +217,7 @@ type part struct {
 	Role   string         `json:"role"` // "peer", or the name of a design
 	Meters int            `json:"meters,omitempty"`
 	MTU    int            `json:"mtu,omitempty"`
-	Pool   uint32         `json:"pool,omitempty"`  // bytes of memory of each pool; zero: poolMemory
+	Pool   uint32         `json:"pool,omitempty"`  // bytes of memory of each pool; zero: what the design thinks right
 	Host   []netip.Prefix `json:"host,omitempty"`  // the kernel's side of the client's device
 	Stack  []netip.Prefix `json:"stack,omitempty"` // the client's own
 }

@@ -24,12 +24,15 @@ type nxduo struct {
 	mails sync.Map // of *mailers, by address
 }
 
-// The pools, as a program on a machine with memory makes them: 32 MiB each.
-// Inbound, packets of a page are used again while they are in the cache, but
-// where one segment is as long as a super-segment a packet holds all of it.
-// Outbound, a packet is a message, and a message is a super-segment.
+// The pools, as a program on a machine with memory makes them. Inbound, a frame
+// costs by the packets that it takes, and each of its segments takes one, too, when
+// it is handed out, whose memory serves others: so packets hold several segments,
+// and all of it where one segment is as long as a super-segment, and there are
+// 8000 of them, which is a decent window for each of 64 connections. Outbound, a
+// packet is a message, and a message is a super-segment.
 const (
-	inPayload  = 4096
+	inMemory   = 64 << 20
+	inPayload  = 8192
 	inLarge    = 65536
 	outPayload = 65536
 
@@ -40,7 +43,7 @@ const (
 
 // host is an instance with its pools.
 type host struct {
-	memory  uint32 // bytes of each pool; zero: poolMemory
+	memory  uint32 // bytes of each pool; zero: inMemory and poolMemory
 	in, out packetpool.Pool
 	inst    ip.Instance
 }
@@ -55,21 +58,27 @@ func inbound(mtu int) uint32 {
 
 func newNXDuo(p part) (design, error) {
 	d := &nxduo{part: p}
-	if d.memory = p.Pool; d.memory == 0 {
-		d.memory = poolMemory
-	}
+	d.memory = p.Pool
 	return d, d.up(p.MTU, p.Host, p.Stack)
 }
 
 // up makes the pools and the instance.
 func (s *host) up(mtu int, far, own []netip.Prefix) error {
-	if err := packetpool.PoolCreate(&s.in, "inbound", inbound(mtu), s.memory); err != nil {
+	if err := packetpool.PoolCreate(&s.in, "inbound", inbound(mtu), s.bytes(inMemory)); err != nil {
 		return err
 	}
-	if err := packetpool.PoolCreate(&s.out, "outbound", outPayload, s.memory); err != nil {
+	if err := packetpool.PoolCreate(&s.out, "outbound", outPayload, s.bytes(poolMemory)); err != nil {
 		return err
 	}
 	return s.create(tun.New(tun.Config{MTU: uint32(mtu), Addresses: far}), own)
+}
+
+// bytes is the size of a pool.
+func (s *host) bytes(otherwise uint32) uint32 {
+	if s.memory != 0 {
+		return s.memory
+	}
+	return otherwise
 }
 
 // memoryFor is the size of a pool with so many packets.
@@ -119,8 +128,8 @@ func (s *host) down() error {
 }
 
 func (d *nxduo) about() string {
-	return fmt.Sprintf("ip, tcp, smtp over %s; pools of %d MiB, packets of %d bytes in and %d out",
-		offload(d.inst.Link()), d.memory>>20, inbound(d.part.MTU), outPayload)
+	return fmt.Sprintf("ip, tcp, smtp over %s; pools of %d MiB in packets of %d bytes in and %d MiB in packets of %d out",
+		offload(d.inst.Link()), d.bytes(inMemory)>>20, inbound(d.part.MTU), d.bytes(poolMemory)>>20, outPayload)
 }
 
 func (d *nxduo) frames() Frames {

@@ -158,8 +158,8 @@ func (s Selection) clients(kind Kind) []Client {
 	return clients
 }
 
-// poolMemory is how much each pool of the clients has, as a program on a machine
-// with memory makes them.
+// poolMemory is how much a pool of a client has, as a program on a machine with
+// memory makes it.
 const poolMemory = 32 << 20
 
 const (
