@@ -166,17 +166,23 @@ func TestWaitersAreServedInOrder(t *testing.T) {
 	held := take(t, pool, 0)
 	var served []int
 	const waiters = 20
+	var tried [waiters]chan struct{} // to take the packet from the next one
 	for i := range waiters {
+		tried[i] = make(chan struct{})
 		clock.Go(func() {
 			clock.Sleep(nx.Wait(i + 1))
 			p, err := packetpool.Allocate(pool, 0, nx.WaitForever)
 			assert.NoError(t, err)
 			served = append(served, i)
+			if i > 0 {
+				<-tried[i-1]
+			}
 			assert.NoError(t, packetpool.Release(p))
 			if i < waiters-1 {
 				_, err = packetpool.Allocate(pool, 0, nx.NoWait)
 				assert.ErrorIs(t, err, nx.NoPacket, "nobody takes it in between")
 			}
+			close(tried[i])
 		})
 	}
 	clock.Go(func() {
