@@ -54,7 +54,7 @@ func (p *protocol) releaseSend(s *Socket, packet packetpool.Packet, wait nx.Wait
 			return s.full(c), nil
 		}
 		alone = true
-		if status, cause := p.suspendSender(s, c, wait, in); status != nx.Success {
+		if status, cause := p.suspendSender(s, c, out.Length, wait, in); status != nx.Success {
 			// The IP thread goes before the caller, and its timer may be due.
 			p.mu.Unlock()
 			p.fastPeriodic()

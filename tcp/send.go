@@ -12,7 +12,9 @@ import (
 //
 // It takes as much as the peer's window and the transmit queue allow, and waits
 // wait ticks for more; with NoWait, and in a callback, it does not wait. Each
-// suspension has the whole wait again.
+// suspension has the whole wait again. Who can wait does so for the whole message,
+// or 32 KiB of it, while as much is on its way; the original sends what there is
+// room for, segment by segment.
 //
 // On success the packet is the stack's, until the peer has acknowledged it;
 // then it is free again. On failure it stays the caller's. A part of it may have
@@ -102,7 +104,7 @@ func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait, in *i
 		}
 		left, _ := packetpool.LengthGet(packet)
 		n := c.room(left)
-		if in != nil && c.silly(n, left) {
+		if in != nil && c.silly(n, left) || wait != nx.NoWait && c.scant(n, left) {
 			n = 0
 		}
 		if n > 0 {
@@ -116,7 +118,7 @@ func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait, in *i
 			return s.full(c), nil
 		}
 		c.probe()
-		if status, cause := p.suspendSender(s, c, wait, in); status != nx.Success {
+		if status, cause := p.suspendSender(s, c, left, wait, in); status != nx.Success {
 			return status, cause
 		}
 	}
@@ -130,10 +132,10 @@ func (s *Socket) full(c *connection) nx.Status {
 	return nx.TxQueueDepth
 }
 
-// suspendSender suspends a caller until there is room. It is called and returns
-// with the protocol's lock held.
-func (p *protocol) suspendSender(s *Socket, c *connection, wait nx.Wait, in *interrupt) (nx.Status, error) {
-	return p.suspend(&s.transmitting, s, wait, in, func() (nx.Status, error) {
+// suspendSender suspends a caller, who has so many bytes left to send, until
+// there is room. It is called and returns with the protocol's lock held.
+func (p *protocol) suspendSender(s *Socket, c *connection, left uint32, wait nx.Wait, in *interrupt) (nx.Status, error) {
+	return p.suspendAs(&suspended{socket: s, left: left}, &s.transmitting, wait, in, func() (nx.Status, error) {
 		if s.state != Established {
 			return nx.NotConnected, s.cause()
 		}
@@ -184,10 +186,22 @@ func (c *connection) silly(n, left uint32) bool {
 	return n < left && n < t.mss && n < t.widest/2 && t.outstanding() > 0
 }
 
+// bulk is what the part of a message has at least that is sent while as much is on
+// its way.
+const bulk = 32 << 10
+
+// scant tells that a sender who can wait does better not to send n of the bytes
+// that are left: an acknowledgement is about to make more room, and a part costs a
+// packet, a copy and a segment of its own. It is the same for a sender with
+// little left, whose message goes whole.
+func (c *connection) scant(n, left uint32) bool {
+	return c.release == nil && n < min(left, bulk) && c.sender.outstanding() >= bulk
+}
+
 // transmit gives the first n bytes of a message to gVisor. All of it goes in the
-// packet itself; of a part one segment goes, in a new packet of the same pool,
-// and is taken off the message. It is called and returns with the protocol's
-// lock held.
+// packet itself; a part goes in a new packet of the same pool, as many whole
+// segments as that takes, but one in any case, and is taken off the message. It is
+// called and returns with the protocol's lock held.
 func (p *protocol) transmit(s *Socket, c *connection, packet packetpool.Packet, left, n uint32, wait nx.Wait) (whole bool, _ nx.Status, _ error) {
 	mss := max(c.sender.mss, 1)
 	p.mu.Unlock()
@@ -195,9 +209,14 @@ func (p *protocol) transmit(s *Socket, c *connection, packet packetpool.Packet, 
 	part := packet
 	if whole = n == left; !whole {
 		// Not more: a pool that holds the message and one segment is enough.
-		n = min(n, mss)
+		headroom := headroomFor(s.local.Is4())
+		out, _ := packetpool.Inspect(packet)
+		fits := uint32(max(out.Payload-int(headroom), 0))
+		if n = min(n, max(fits, mss)); n > mss {
+			n -= n % mss
+		}
 		var err error
-		if part, err = packetpool.Split(packet, n, headroomFor(s.local.Is4()), wait); err != nil {
+		if part, err = packetpool.Split(packet, n, headroom, wait); err != nil {
 			return false, statusOf(err), err
 		}
 		n, _ = packetpool.LengthGet(part)
@@ -283,7 +302,11 @@ func (p *protocol) write(s *Socket, c *connection, packet packetpool.Packet, n u
 // wakeSender is _nx_tcp_socket_state_transmit_check: the oldest suspended
 // sender goes on when there is room for it.
 func (s *Socket) wakeSender() {
-	if len(s.transmitting) == 0 || s.conn == nil || s.conn.room(1) == 0 {
+	if len(s.transmitting) == 0 || s.conn == nil {
+		return
+	}
+	left := max(s.transmitting[0].left, 1)
+	if n := s.conn.room(left); n == 0 || s.conn.scant(n, left) {
 		return
 	}
 	s.post(s.notify.windowUpdate)

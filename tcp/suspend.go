@@ -7,6 +7,7 @@ import "gonetx/packetpool/nx"
 type suspended struct {
 	*nx.Suspension
 	socket *Socket // that asked; the owner of the list may be another one
+	left   uint32  // bytes of the message of a sender
 	status nx.Status
 	cause  error
 }
@@ -52,10 +53,14 @@ func (l *suspensions) flush(status nx.Status, cause error) {
 // protocol's lock held, and gives it up while it waits, as NetX Duo does with
 // the mutex of the instance. An interrupt, which may be nil, ends the wait too.
 func (p *protocol) suspend(l *suspensions, s *Socket, wait nx.Wait, in *interrupt, expired func() (nx.Status, error)) (nx.Status, error) {
+	return p.suspendAs(&suspended{socket: s}, l, wait, in, expired)
+}
+
+func (p *protocol) suspendAs(w *suspended, l *suspensions, wait nx.Wait, in *interrupt, expired func() (nx.Status, error)) (nx.Status, error) {
 	if in != nil && in.why != nil {
 		return nx.WaitAborted, in.why
 	}
-	w := &suspended{Suspension: nx.NewSuspension(p.clock), socket: s}
+	w.Suspension = nx.NewSuspension(p.clock)
 	*l = append(*l, w)
 	if in != nil {
 		in.waiting = append(in.waiting, interruptible{l, w})
