@@ -106,7 +106,7 @@ func TestCapacityFollowsWhatComes(t *testing.T) {
 	for range 100 {
 		s.fill(65000, 16)
 	}
-	assert.EqualValues(t, 1000*65000/16, s.capacity(budget, mss, 1))
+	assert.EqualValues(t, 666*65000/16, s.capacity(budget, mss, 1))
 	for range 20 * sharePackets {
 		s.fill(mss, 1)
 	}

@@ -88,13 +88,14 @@ func (s *shares) fill(bytes, packets uint32) {
 // capacity is how many bytes the pool can hold that has a budget for segments of mss
 // bytes, which take so many packets each: the budget, and more as long as
 // super-segments come, which fill their packets. With packets of 4096 bytes and
-// segments of 1460 that is two and a half times as much, and where many connections
-// share it their super-segments are longer by that.
+// segments of 1460 a packet holds two and a half times as much, and where many
+// connections share the pool their super-segments are longer by that. A third of it
+// stays: what the program takes is messages again, with a packet each.
 func (s *shares) capacity(budget, mss, packets uint32) uint64 {
 	if s.packets < sharePackets/8 {
 		return uint64(budget)
 	}
-	room := uint64(budget) / uint64(max(mss, 1)) * uint64(packets) // packets
+	room := uint64(budget) / uint64(max(mss, 1)) * uint64(packets) * 2 / 3 // packets
 	return max(uint64(budget), room*s.bytes/s.packets)
 }
 

@@ -11,6 +11,7 @@ type Frames struct {
 	Out     float64 `json:"out"`
 	Dropped float64 `json:"dropped"` // inbound: the pool was empty, or what came was not wanted
 	Again   float64 `json:"again"`   // segments that the client sent again
+	Lost    float64 `json:"lost"`    // inbound, by the kernel: the queue of the device was full
 }
 
 // framer is a design that counts its frames.
@@ -25,9 +26,9 @@ func (c *client) frames() Frames {
 
 // since is what was added to earlier.
 func (f Frames) since(earlier Frames) Frames {
-	return Frames{f.In - earlier.In, f.Out - earlier.Out, f.Dropped - earlier.Dropped, f.Again - earlier.Again}
+	return Frames{f.In - earlier.In, f.Out - earlier.Out, f.Dropped - earlier.Dropped, f.Again - earlier.Again, f.Lost - earlier.Lost}
 }
 
 func framesOf(info link.Info) Frames {
-	return Frames{In: float64(info.InFrames), Out: float64(info.OutFrames), Dropped: float64(info.InDrops)}
+	return Frames{In: float64(info.InFrames), Out: float64(info.OutFrames), Dropped: float64(info.InDrops), Lost: lostBy(info.Device)}
 }

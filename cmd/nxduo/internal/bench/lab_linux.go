@@ -16,6 +16,7 @@ import (
 	"gonetx/ip/link/tun/netns"
 	"gonetx/netns-tests/topology"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -270,4 +271,13 @@ func kernelVersion() string {
 
 func setCongestion(fd uintptr) error {
 	return unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion)
+}
+
+// lostBy is how many frames a device of this namespace had no room for in its queue.
+func lostBy(device string) float64 {
+	l, err := netlink.LinkByName(device)
+	if err != nil || l.Attrs().Statistics == nil {
+		return 0
+	}
+	return float64(l.Attrs().Statistics.TxDropped)
 }

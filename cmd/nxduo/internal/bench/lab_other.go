@@ -28,5 +28,7 @@ func newNXDuo(part) (design, error) { return nil, errLinux }
 
 func setCongestion(uintptr) error { return errLinux }
 
+func lostBy(string) float64 { return 0 }
+
 func cpuTime() time.Duration { return 0 }
 func kernelVersion() string  { return "" }
