@@ -1,6 +1,9 @@
 package tcp
 
-import "gonetx/ip"
+import (
+	"gonetx/ip"
+	"gonetx/packetpool/nx"
+)
 
 // WithoutWatch leaves connections of an instance to gVisor alone, for tests that
 // show what the watch is for.
@@ -18,4 +21,12 @@ func WithoutDelay(inst *ip.Instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delays.off = true
+}
+
+// PacketComes is what a receiver waits for that needs a packet for a copy.
+func PacketComes(inst *ip.Instance, wait nx.Wait) bool {
+	p, _ := enabled(inst)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.packetComes(wait)
 }

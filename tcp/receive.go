@@ -15,6 +15,9 @@ import (
 // The packet is the caller's, who releases it. What has come before the end of
 // the connection, or before a reset, is handed out first.
 //
+// A segment of which the program has a part already, while a reader still has the
+// other, is copied, and needs packets of the default pool; it waits for those, too.
+//
 // Errors, in order: NX_PTR_ERROR, NX_NOT_BOUND, NX_NOT_CONNECTED (nothing is
 // left and nothing will come; it wraps ErrPeerClosed, ErrReset, ErrTimedOut or
 // ErrDisconnected), NX_NO_PACKET (nothing came in time; in other states than
@@ -51,7 +54,20 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 		}
 		if c := s.conn; c != nil && turn {
 			seen := c.receiver.arrivals
-			if packet, n, status, cause = p.take(s, c); n > 0 || status != nx.Success {
+			packet, n, status, cause = p.take(s, c)
+			if status == nx.NoPacket && wait != nx.NoWait {
+				if deadline == 0 && wait != nx.WaitForever {
+					deadline = p.clock.Now() + wait.Duration()
+				}
+				if p.packetComes(wait) {
+					resumed = false
+					if wait != nx.WaitForever {
+						wait = max(1, nx.Ticks(deadline-p.clock.Now()))
+					}
+					continue
+				}
+			}
+			if n > 0 || status != nx.Success {
 				return packet, n, status, cause
 			}
 			if s.conn != c || c.receiver.arrivals != seen {
@@ -83,6 +99,20 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 			wait = max(1, nx.Ticks(deadline-p.clock.Now()))
 		}
 	}
+}
+
+// packetComes waits until the default pool has a packet for the copy of a part that
+// has arrived, or for a second, so that the caller sees what became of the
+// connection meanwhile. False: there was none for wait ticks. It is called and
+// returns with the protocol's lock held.
+func (p *protocol) packetComes(wait nx.Wait) bool {
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	packet, err := packetpool.Allocate(p.inst.Pool(), packetpool.ReceivePacket, min(wait, nx.TicksPerSecond))
+	if err == nil {
+		return packetpool.Release(packet) == nil
+	}
+	return nx.Code(err) == uint(nx.NoPacket) && wait > nx.TicksPerSecond
 }
 
 // take hands out the next message of a connection, if there is one. It is
