@@ -214,12 +214,15 @@ func (c *client) instances(times int) (answer, error) {
 // part is what a process of the benchmark is to be. It comes in the
 // environment, as JSON.
 type part struct {
-	Role   string         `json:"role"` // "peer", or the name of a design
-	Meters int            `json:"meters,omitempty"`
-	MTU    int            `json:"mtu,omitempty"`
-	Pool   uint32         `json:"pool,omitempty"`  // bytes of memory of each pool; zero: what the design thinks right
-	Host   []netip.Prefix `json:"host,omitempty"`  // the kernel's side of the client's device
-	Stack  []netip.Prefix `json:"stack,omitempty"` // the client's own
+	Role   string `json:"role"` // "peer", or the name of a design
+	Meters int    `json:"meters,omitempty"`
+
+	Congestion string `json:"congestion,omitempty"`
+
+	MTU   int            `json:"mtu,omitempty"`
+	Pool  uint32         `json:"pool,omitempty"`  // bytes of memory of each pool; zero: what the design thinks right
+	Host  []netip.Prefix `json:"host,omitempty"`  // the kernel's side of the client's device
+	Stack []netip.Prefix `json:"stack,omitempty"` // the client's own
 }
 
 const (
@@ -237,6 +240,7 @@ func Play() {
 	}
 	var p part
 	err := json.NewDecoder(strings.NewReader(value)).Decode(&p)
+	congestion = p.Congestion
 	if err == nil {
 		if p.Role == rolePeer {
 			err = playPeer(p.Meters)

@@ -44,6 +44,8 @@ type Everything struct {
 	Only     []string `help:"Workloads: bulk-out, bulk-in, roundtrip, connect, mails. Default: all." placeholder:"WORKLOAD"`
 	Design   []string `help:"Designs: kernel, naive, nxduo, bare (gVisor over our driver, without pool and sockets of ours). Default: the first three." placeholder:"DESIGN"`
 	NoExtras bool     `help:"Leave out memory of idle connections and time to create an instance."`
+
+	Congestion string `help:"Congestion control of the kernel, and of the peer. Default: the system's." placeholder:"NAME"`
 	flags
 }
 
@@ -60,7 +62,7 @@ func (c *Everything) Run(parent *Command) error {
 	if err != nil {
 		return err
 	}
-	return c.run(parent, Options{Selection: Selection{Kinds: only, Designs: chosen}, NoExtras: c.NoExtras || len(only) > 0})
+	return c.run(parent, Options{Selection: Selection{Kinds: only, Designs: chosen}, NoExtras: c.NoExtras || len(only) > 0, Congestion: c.Congestion})
 }
 
 // Run runs the command.

@@ -11,7 +11,7 @@ import (
 type kernel struct{}
 
 func (kernel) about() string {
-	return "Linux TCP over a veth pair; its congestion control, and that of the peer, is " + congestion
+	return "Linux TCP over a veth pair; its congestion control, and that of the peer, is " + congestionName()
 }
 func (kernel) close() error { return nil }
 

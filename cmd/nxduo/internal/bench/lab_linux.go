@@ -23,7 +23,7 @@ import (
 // Run measures. The process must be in a network of its own, see netns.Enter,
 // and its program must call [Play].
 func Run(ctx context.Context, o Options) (*Report, error) {
-	l, err := newNamespaces(all(o.cells()))
+	l, err := newNamespaces(all(o.cells()), o.Congestion)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +42,8 @@ type namespaces struct {
 	running map[Client]*process
 	server  *process // the peer's: it serves as long as its standard input is open
 	pool    uint32   // bytes of memory of the clients' pools; zero: the default
+
+	congestion string // of the kernel's sockets; empty: the system's
 }
 
 // process is a client's.
@@ -54,12 +56,12 @@ type process struct {
 	broken  bool
 }
 
-func newNamespaces(clients []Client) (*namespaces, error) {
+func newNamespaces(clients []Client, congestion string) (*namespaces, error) {
 	hosts, err := topology.NewDirect()
 	if err != nil {
 		return nil, err
 	}
-	l := &namespaces{hosts: hosts, clients: clients, running: map[Client]*process{}}
+	l := &namespaces{hosts: hosts, clients: clients, congestion: congestion, running: map[Client]*process{}}
 	if err := l.startPeer(); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
@@ -114,6 +116,7 @@ func (l *namespaces) start(on *topology.Host, p part, files []*os.File) (*proces
 	if err != nil {
 		return nil, err
 	}
+	p.Congestion = l.congestion
 	role, err := json.Marshal(p)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ type Options struct {
 	Profiles string        // folder for CPU profiles of the stacks; empty: none
 	NoExtras bool          // no memory, no instances
 
+	Congestion string // congestion control of the kernel's sockets; empty: the system's
+
 	// Progress is told what was measured, with the share that is done. Nil:
 	// nobody looks.
 	Progress func(what string, done, of int)
@@ -28,6 +30,7 @@ const (
 	defaultDuration = 500 * time.Millisecond
 
 	warm      = 100 * time.Millisecond // before each measurement: windows open, queues fill
+	warmMany  = 400 * time.Millisecond // of many streams, which find out how much each may send
 	idleConns = 1000                   // for the memory of a connection
 	makings   = 9                      // of an instance
 )
@@ -49,7 +52,11 @@ func (o Options) withDefaults() Options {
 func (o Options) Estimate() time.Duration {
 	o = o.withDefaults()
 	const overhead = 60 * time.Millisecond // to connect, to stop, to collect garbage
-	return time.Duration(o.Rounds*len(o.cells())) * (o.Duration + warm + overhead)
+	var round time.Duration
+	for _, c := range o.cells() {
+		round += o.Duration + c.warm() + overhead
+	}
+	return time.Duration(o.Rounds) * round
 }
 
 // asker is a client's process, as the runner sees it.
@@ -123,6 +130,14 @@ func run(ctx context.Context, l lab, o Options) (*Report, error) {
 	return r, nil
 }
 
+// warm is how long a workload takes to get into its stride.
+func (c Cell) warm() time.Duration {
+	if c.Lanes > 1 && (c.Kind == BulkOut || c.Kind == BulkIn) {
+		return warmMany
+	}
+	return warm
+}
+
 func measureCell(ctx context.Context, l lab, o Options, r *Report, result *Result, round int) {
 	note := func(err error) {
 		if ctx.Err() == nil {
@@ -137,7 +152,7 @@ func measureCell(ctx context.Context, l lab, o Options, r *Report, result *Resul
 	}
 	r.Clients[c.Client.String()] = about
 	m := &measure{
-		Kind: c.Kind, Lanes: c.Lanes, Warm: warm, For: o.Duration,
+		Kind: c.Kind, Lanes: c.Lanes, Warm: c.warm(), For: o.Duration,
 		To: netip.AddrPortFrom(l.peer(c.Client, c.Family), c.Kind.port()),
 	}
 	if o.Profiles != "" && c.Design != Kernel {

@@ -27,7 +27,7 @@ func Scale(ctx context.Context, o ScaleOptions) (*ScaleReport, error) {
 		done++
 		o.Progress(what, done, of)
 	}
-	l, err := newNamespaces(all(selection.cells()))
+	l, err := newNamespaces(all(selection.cells()), reno)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func Scale(ctx context.Context, o ScaleOptions) (*ScaleReport, error) {
 		return nil, err
 	}
 	r.Connections = atOnce(many)
-	if l, err = newNamespaces(clients); err != nil {
+	if l, err = newNamespaces(clients, reno); err != nil {
 		return nil, err
 	}
 	scale(ctx, l, o, clients, r, step)
