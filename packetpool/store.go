@@ -129,7 +129,6 @@ func (s *store) takeBare() *block {
 	s.free = b.link
 	s.freeLen--
 	b.state = application
-	s.equip(b)
 	return b
 }
 
