@@ -177,7 +177,7 @@ func TestUp(t *testing.T) {
 			assert.True(t, full.Server)
 			assert.Equal(t, netip.AddrPortFrom(a.Addr(), 19).String(), full.Local)
 			require.NotNil(t, full.Congestion)
-			assert.GreaterOrEqual(t, full.Congestion.Window, uint32(10))
+			assert.NotZero(t, full.Congestion.Window)
 			assert.NotZero(t, full.Congestion.RTT)
 			shot := r.shot(t)
 			held := 0
