@@ -38,7 +38,7 @@ const (
 
 	bulkWindow = 4 << 20  // bytes; it follows the pool where that is smaller
 	bulkBlock  = 62 << 10 // fits a super-segment, and the first window of Linux, 64240 bytes: what does not fit is sent in parts, and each takes another packet
-	bulkQueue  = 4096     // segments that are not acknowledged
+	bulkFlight = 1 << 20  // bytes of segments that are not acknowledged: about what fits the processor's cache
 )
 
 // host is an instance with its pools.
@@ -185,7 +185,7 @@ func (d *nxduo) dial(to netip.AddrPort) (conn, error) {
 	if to.Addr().Is6() {
 		s.family = packetpool.IPv6TCPPacket
 	}
-	s.tcp.Config = &tcp.Config{WindowScaling: true, TransmitQueue: bulkQueue}
+	s.tcp.Config = &tcp.Config{WindowScaling: true, TransmitQueue: uint32(bulkFlight/d.part.MTU + 1)}
 	if err := tcp.SocketCreate(&d.inst, &s.tcp, "bench", tcp.IPNormal, tcp.FragmentOkay, tcp.IPTimeToLive, bulkWindow, nil, nil); err != nil {
 		return nil, err
 	}
