@@ -57,7 +57,8 @@ func dialogues() []dialogue {
 // come back, and the next mail works.
 //
 // Inside the long body it is every 1709th octet, and outside of CI every third
-// elsewhere; NX_OCTETS=all takes each.
+// elsewhere; NX_OCTETS=all takes each, which is more than 800 000 mails and takes an
+// hour: -timeout 3h.
 func TestEveryOctetOnTheStack(t *testing.T) {
 	defer driven.Session()()
 	total := 0
