@@ -24,6 +24,8 @@ func Enqueue(packet Packet, owner Owner) (Packet, error) {
 // packets are checked out until [Dequeue] as ever, but their memory, which the
 // processor has at hand after the copy, serves those that are allocated next. The
 // message is empty from here on, and cannot be handed back.
+//
+// Errors: those of Enqueue.
 func EnqueueCopied(packet Packet, owner Owner) (Packet, error) {
 	return packet.pass("packetpool.EnqueueCopied", application, queued, owner, true)
 }

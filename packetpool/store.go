@@ -150,7 +150,7 @@ func (s *store) equip(b *block) {
 	b.has(m)
 }
 
-// has notes that a packet has memory of its own.
+// has notes in which memory the bytes of a packet lie.
 func (b *block) has(m *memory) { b.memory, b.data = m, m.data }
 
 // share gives a packet a part of memory that another one has received bytes in,
@@ -160,7 +160,7 @@ func (s *store) share(b *block, m *memory) {
 	if b.memory != nil {
 		s.idle = append(s.idle, b.memory)
 	}
-	b.memory, b.data = m, m.data
+	b.has(m)
 	m.others++
 }
 

@@ -43,6 +43,13 @@ var Differences = []nx.Difference{
 		Test: "TestSendTakesThePeersWindow",
 	},
 	{
+		Name: "WholeMessages",
+		NetX: "a sender whose message has no room sends what has, segment by segment",
+		Here: "while 32 KiB are on their way, one that can wait does so for the whole message, or 32 KiB of it; a part is as many segments as a packet takes",
+		Why:  "a part costs a packet, a copy and a segment; with NX_NO_WAIT, and below 32 KiB, it is as in the original, and so it is with ip.Config.Release",
+		Test: "TestMessagesStayWhole",
+	},
+	{
 		Name: "UrgentData",
 		NetX: "the callback runs on segments with URG",
 		Here: "it never runs",

@@ -40,7 +40,17 @@ func SocketReceive(socket *Socket, wait nx.Wait) (packetpool.Packet, error) {
 func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n uint32, status nx.Status, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var deadline time.Duration // of the wait, when it has begun: most calls find a message
+	var deadline time.Duration // of the wait, which begins with the first suspension: most calls find a message
+	rest := func() nx.Wait {
+		switch {
+		case wait == nx.WaitForever:
+		case deadline == 0:
+			deadline = p.clock.Now() + wait.Duration()
+		default: // another caller was faster, or the pool had no packet
+			return max(1, nx.Ticks(deadline-p.clock.Now()))
+		}
+		return wait
+	}
 	resumed := false
 	for {
 		// A caller that was resumed for a segment gets it, and nobody who came later.
@@ -55,17 +65,9 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 		if c := s.conn; c != nil && turn {
 			seen := c.receiver.arrivals
 			packet, n, status, cause = p.take(s, c)
-			if status == nx.NoPacket && wait != nx.NoWait {
-				if deadline == 0 && wait != nx.WaitForever {
-					deadline = p.clock.Now() + wait.Duration()
-				}
-				if p.packetComes(wait) {
-					resumed = false
-					if wait != nx.WaitForever {
-						wait = max(1, nx.Ticks(deadline-p.clock.Now()))
-					}
-					continue
-				}
+			if status == nx.NoPacket && wait != nx.NoWait && p.packetComes(rest()) {
+				resumed = false
+				continue
 			}
 			if n > 0 || status != nx.Success {
 				return packet, n, status, cause
@@ -82,10 +84,7 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 		case wait == nx.NoWait:
 			return packet, 0, nx.NoPacket, nil
 		}
-		if deadline == 0 && wait != nx.WaitForever {
-			deadline = p.clock.Now() + wait.Duration()
-		}
-		if status, cause = p.suspend(&s.receiving, s, wait, nil, func() (nx.Status, error) {
+		if status, cause = p.suspend(&s.receiving, s, rest(), nil, func() (nx.Status, error) {
 			if s.state != Established {
 				return nx.NotConnected, s.cause()
 			}
@@ -94,10 +93,6 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 			return packet, n, status, cause
 		}
 		resumed = true
-		// Resumed, and should another caller have been faster: what is left.
-		if wait != nx.WaitForever {
-			wait = max(1, nx.Ticks(deadline-p.clock.Now()))
-		}
 	}
 }
 

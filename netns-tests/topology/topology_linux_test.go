@@ -88,18 +88,24 @@ func pass(t *testing.T, from, to net.Conn, size int) {
 func TestRoutedReachesTheServer(t *testing.T) {
 	r := routed(t, RoutedConfig{})
 	for _, server := range []netip.Prefix{Server4, Server6} {
-		l, err := r.Server.Listen(netip.AddrPortFrom(server.Addr(), 0).String())
-		require.NoError(t, err)
-		defer l.Close()
-		c, err := dial(r.Near, 5*time.Second, "", l.Addr().String())
-		require.NoError(t, err)
-		defer c.Close()
-		s, err := l.Accept()
-		require.NoError(t, err)
-		defer s.Close()
-		pass(t, c, s, 100_000)
-		pass(t, s, c, 100_000)
+		passBothWays(t, r, server)
 	}
+}
+
+// passBothWays connects the near host to the server, and sends bytes each way.
+func passBothWays(t *testing.T, r *Routed, server netip.Prefix) {
+	t.Helper()
+	l, err := r.Server.Listen(netip.AddrPortFrom(server.Addr(), 0).String())
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := dial(r.Near, 10*time.Second, "", l.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	s, err := l.Accept()
+	require.NoError(t, err)
+	defer s.Close()
+	pass(t, c, s, 100_000)
+	pass(t, s, c, 100_000)
 }
 
 func TestDirectReachesTheFarHost(t *testing.T) {
