@@ -479,9 +479,10 @@ func TestFramesTakePackets(t *testing.T) {
 	}
 }
 
-// TestReceivedBytesAreThePools: what the program received lies in the packets
-// that the frame came in, and what the program writes there afterwards reaches
-// nobody.
+// TestReceivedBytesAreThePools: what the program received lies in packets of the
+// pool, whose memory serves again and again, and in front of it is room for the IP
+// header that it came with, so that it can be sent on, with packets to spare or
+// without.
 func TestReceivedBytesAreThePools(t *testing.T) {
 	pool := nxtest.NewPool(t, 256, 4)
 	inst, network := manual(t, pool)
@@ -489,10 +490,25 @@ func TestReceivedBytesAreThePools(t *testing.T) {
 	deliver(network, ipv4Frame(addressB, addressA, 253, []byte("first")))
 	packet, err := RawPacketReceive(inst, nx.NoWait)
 	require.NoError(t, err)
-	room, err := packetpool.HeadRoom(packet)
-	require.NoError(t, err)
-	assert.EqualValues(t, 20, room, "the IP header is still in front of the data")
 	requireData(t, packet, "first")
+	for _, held := range []int{0, 3} {
+		for range held {
+			taken, err := packetpool.Allocate(pool, packetpool.ReceivePacket, nx.NoWait)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, packetpool.Release(taken)) }()
+		}
+		deliver(network, ipv4Frame(addressB, addressA, 253, []byte("there and back")))
+		packet, err = RawPacketReceive(inst, nx.NoWait)
+		require.NoError(t, err)
+		room, err := packetpool.HeadRoom(packet)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, room, uint32(20), "%d packets held", held)
+		require.NoError(t, RawPacketSend(inst, packet, addressB, 253, 9, 0))
+		sent := network.Waiting()
+		require.Len(t, sent, 1)
+		assert.Equal(t, "there and back", string(header.IPv4(sent[0].Data).Payload()))
+		drain(network)
+	}
 	for range 10 { // the same packets, again and again
 		deliver(network, ipv4Frame(addressB, addressA, 253, []byte("again")))
 		packet, err := RawPacketReceive(inst, nx.NoWait)

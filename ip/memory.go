@@ -41,26 +41,30 @@ func (g *gate) admit(pkt *stack.PacketBuffer, looped bool) (admitted *stack.Pack
 }
 
 // application makes a packet of the program's of what a datagram holds from an
-// offset on: the very packets of the pool that it lies in.
+// offset on, with room in front for the IP header that it came with. The frame is
+// still the reader's, so the bytes are copied as long as there are packets, and lie
+// in the frame's own otherwise (see [packetpool.Arrival]).
 func (g *gate) application(d *datagram, offset int) (packetpool.Packet, error) {
 	left := d.pkt.Data().Size() - offset
 	if left == 0 {
 		return packetpool.Allocate(g.inst.pool, packetpool.ReceivePacket, nx.NoWait)
 	}
-	var pieces [][]byte
+	arrival := g.inst.pool.Arrive(packetpool.Owner{Kind: packetpool.Application, Name: g.inst.name}, d.offset)
 	views, skip := d.pkt.AsViewList()
 	skip += offset
 	for v := views.Front(); v != nil && left > 0; v = v.Next() {
 		b := v.AsSlice()
 		n := min(skip, len(b))
 		skip -= n
-		if b = b[n:]; len(b) > left {
-			b = b[:left]
-		}
-		if len(b) > 0 {
-			pieces = append(pieces, b)
-			left -= len(b)
+		b = b[n:]
+		b = b[:min(left, len(b))]
+		left -= len(b)
+		if err := arrival.Add(b); err != nil {
+			if part := arrival.Message(); part != (packetpool.Packet{}) {
+				_ = packetpool.Release(part) // ours since a moment ago
+			}
+			return packetpool.Packet{}, err
 		}
 	}
-	return g.inst.pool.Receive(pieces, packetpool.Owner{Kind: packetpool.Application, Name: g.inst.name})
+	return arrival.Message(), nil
 }

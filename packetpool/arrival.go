@@ -2,10 +2,9 @@ package packetpool
 
 import "gonetx/packetpool/nx"
 
-// Arrival makes messages of bytes that a stack hands out piece by piece, as
-// [Pool.Receive] makes one of pieces that are known before: in the very memory
-// that they came in. So one pass over what has arrived makes any number of
-// messages.
+// Arrival makes messages of bytes that a stack hands out piece by piece: in the
+// very memory that they came in. So one pass over what has arrived makes any number
+// of messages.
 //
 // Several segments may lie in one packet. The first message gets that packet. Each
 // other one gets a packet of its own, so that the pool counts what it would count
@@ -27,6 +26,20 @@ type Arrival struct {
 	message message
 	hint    *memory // in which the bytes before lay; see store.mine
 	copies  []pending
+}
+
+// message is a message under construction.
+type message struct {
+	head, tail *block
+}
+
+func (m *message) add(b *block) {
+	if m.head == nil {
+		m.head = b
+	} else {
+		m.tail.next, m.head.last = b, b
+	}
+	m.tail = b
 }
 
 // pending is a copy that is made when the lock of the pool is free again.
@@ -118,7 +131,7 @@ func (a *Arrival) add(in *memory, piece []byte) bool {
 	if len(piece) == 0 {
 		return true
 	}
-	b := in.packet(inFlight)
+	b := in.packet()
 	if in != nil {
 		from := in.size - cap(piece)
 		if m.tail != nil && m.tail.memory == in && m.tail.append == from { // it goes on where the last piece ended
@@ -233,4 +246,11 @@ func (s *store) have(packets int) bool {
 		s.sweep()
 	}
 	return packets <= s.freeLen
+}
+
+// mark remembers where a packet went to the program, when that is wanted.
+func (s *store) mark(b *block) {
+	if s.config.Sites {
+		b.site = newSite()
+	}
 }

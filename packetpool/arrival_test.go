@@ -1,6 +1,7 @@
 package packetpool_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -21,6 +22,40 @@ func arrive(t testing.TB, a *packetpool.Arrival, pkt *stack.PacketBuffer, from, 
 	for _, piece := range pieces(pkt, from, to) {
 		require.NoError(t, a.Add(piece))
 	}
+}
+
+// received makes one message of bytes of a frame.
+func received(t testing.TB, pool *packetpool.Pool, pkt *stack.PacketBuffer, from, to int) packetpool.Packet {
+	t.Helper()
+	a := pool.Arrive(queueOfS, 0)
+	arrive(t, &a, pkt, from, to)
+	return a.Message()
+}
+
+func TestArrivalGivesTheVeryPackets(t *testing.T) {
+	pool := nxtest.NewPool(t, 100, 4)
+	r := newReader(pool)
+	data := counting(250)
+	pkt, frame := r.read(t, data)
+	clone := pkt.Clone()
+	reclaim(frame, pkt)
+	pkt.DecRef()
+
+	p := received(t, pool, clone, 40, 250)
+	var at *byte
+	for piece := range packetpool.Pieces(p) {
+		at = &piece[0]
+		break
+	}
+	views, _ := clone.AsViewList()
+	assert.Same(t, &views.Front().AsSlice()[40], at, "no copy")
+	clone.DecRef()
+	assert.Equal(t, data[40:], retrieve(t, p))
+	assert.Equal(t, []packetpool.Fragment{{Room: 40, Data: 60}, {Data: 100}, {Data: 50, Behind: 50}}, packetpool.Fragments(p))
+	assert.Equal(t, 1, free(t, pool))
+	assert.Equal(t, []packetpool.Holding{{Owner: queueOfS, Packets: 3}}, pool.Holders())
+	require.NoError(t, packetpool.Release(p))
+	assert.Equal(t, 4, free(t, pool))
 }
 
 // One pass over a frame of several segments makes a message of each. Where two
@@ -54,6 +89,83 @@ func TestArrivalOfAFrameInUnits(t *testing.T) {
 		require.NoError(t, packetpool.Release(p))
 	}
 	assert.Equal(t, 9, free(t, pool))
+}
+
+// What lies behind a segment in its packet is the next one's: nothing may be
+// appended over it while the stack has it, and there is room when it has not.
+func TestArrivalAppendsBehindOthers(t *testing.T) {
+	pool := nxtest.NewPool(t, 100, 8)
+	r := newReader(pool)
+	data := counting(300)
+	pkt, frame := r.read(t, data)
+	reclaim(frame, pkt)
+	first, second := received(t, pool, pkt, 0, 140), received(t, pool, pkt, 140, 280)
+	require.NoError(t, packetpool.DataAppend(first, bytes.Repeat([]byte{0xEE}, 10), pool, nx.NoWait))
+	assert.Equal(t, []packetpool.Fragment{{Data: 100}, {Data: 40, Behind: 60}, {Data: 10, Behind: 90}}, packetpool.Fragments(first))
+	assert.Equal(t, []packetpool.Fragment{{Room: 40, Data: 60}, {Data: 80, Behind: 20}}, packetpool.Fragments(second))
+	assert.Equal(t, data, pkt.Data().AsRange().ToSlice())
+	assert.Equal(t, data[140:280], retrieve(t, second))
+
+	// A packet that the program gives back is there again for what is received of it.
+	require.NoError(t, packetpool.Release(first))
+	require.NoError(t, packetpool.Release(second))
+	again := received(t, pool, pkt, 140, 200)
+	assert.Equal(t, []packetpool.Fragment{{Room: 40, Data: 60}}, packetpool.Fragments(again))
+	second = received(t, pool, pkt, 200, 280)
+	pkt.DecRef()
+	require.NoError(t, packetpool.DataAppend(again, []byte{1}, pool, nx.NoWait))
+	assert.Len(t, packetpool.Fragments(again), 2, "100 bytes of 100 are used")
+	require.NoError(t, packetpool.DataAppend(second, []byte{1}, pool, nx.NoWait))
+	assert.Equal(t, []packetpool.Fragment{{Data: 81, Behind: 19}}, packetpool.Fragments(second), "the stack has let go: there is room again")
+	require.NoError(t, packetpool.Release(again))
+	require.NoError(t, packetpool.Release(second))
+}
+
+// Pieces of one packet that follow each other are one part of it; what follows a
+// gap is another, with a packet of its own.
+func TestArrivalOfPiecesOfOnePacket(t *testing.T) {
+	pool := nxtest.NewPool(t, 100, 3)
+	r := newReader(pool)
+	data := counting(100)
+	pkt, frame := r.read(t, data)
+	reclaim(frame, pkt)
+	whole := pieces(pkt, 0, 100)[0]
+	a := pool.Arrive(packetpool.Owner{}, 0)
+	for _, piece := range [][]byte{whole[10:30], whole[30:60], whole[70:80], whole[80:90]} {
+		require.NoError(t, a.Add(piece))
+	}
+	p := a.Message()
+	assert.Equal(t, append(bytes.Clone(data[10:60]), data[70:90]...), retrieve(t, p))
+	assert.Equal(t, []packetpool.Fragment{{Room: 10, Data: 50, Behind: 40}, {Room: 70, Data: 20, Behind: 10}}, packetpool.Fragments(p))
+	pkt.DecRef()
+	require.NoError(t, packetpool.Release(p))
+}
+
+// When a piece needs a copy and there is no packet for it, what was added before is
+// a message that can be released: then nothing has changed, and the next try finds
+// the packets where they were.
+func TestArrivalThatIsGivenUp(t *testing.T) {
+	pool := nxtest.NewPool(t, 100, 3)
+	r := newReader(pool)
+	data := counting(200)
+	pkt, frame := r.read(t, data)
+	reclaim(frame, pkt)
+	kept, err := packetpool.Allocate(pool, packetpool.ReceivePacket, nx.NoWait)
+	require.NoError(t, err)
+
+	own := pieces(pkt, 0, 200)
+	a := pool.Arrive(packetpool.Owner{}, 0)
+	require.NoError(t, a.Add(own[0]))
+	require.ErrorIs(t, a.Add([]byte("foreign")), nx.NoPacket)
+	require.NoError(t, packetpool.Release(a.Message()))
+	assert.Zero(t, free(t, pool), "the stack has them")
+	assert.Equal(t, data, pkt.Data().AsRange().ToSlice())
+
+	p := received(t, pool, pkt, 0, 200)
+	assert.Equal(t, data, retrieve(t, p))
+	pkt.DecRef()
+	require.NoError(t, packetpool.Release(p))
+	require.NoError(t, packetpool.Release(kept))
 }
 
 // A program can send what it has received: in front of each message there is
@@ -116,6 +228,7 @@ func TestArrivalFillsPackets(t *testing.T) {
 	for _, piece := range [][]byte{data[:30], nil, data[30:150], data[150:160], data[160:290]} {
 		require.NoError(t, a.Add(piece))
 	}
+	assert.Zero(t, free(t, pool))
 	assert.ErrorIs(t, a.Add(data[:11]), nx.NoPacket)
 	assert.Equal(t, 290, a.Length(), "nothing of it was taken")
 	p := a.Message()

@@ -317,19 +317,24 @@ func TestFramesAndProgramsOnOnePool(t *testing.T) {
 		})
 		programs.Go(func() {
 			for frame := range frames {
-				var list [][]byte
+				a := pool.Arrive(queueOfS, 0)
 				views := frame.AsViewList()
-				for v := views.Front(); v != nil; v = v.Next() {
-					list = append(list, v.AsSlice())
+				var err error
+				for v := views.Front(); v != nil && err == nil; v = v.Next() {
+					err = a.Add(v.AsSlice())
 				}
-				p, err := pool.Receive(list, packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: "s"})
+				n, p := a.Length(), a.Message()
 				frame.Release()
 				if err != nil {
 					assert.ErrorIs(t, err, nx.NoPacket)
+				} else {
+					assert.Equal(t, 150, n)
+				}
+				if n == 0 {
 					continue
 				}
 				data := retrieve(t, p)
-				assert.Equal(t, bytes.Repeat(data[:1], 150), data)
+				assert.Equal(t, bytes.Repeat(data[:1], n), data)
 				_ = packetpool.DataAppend(p, []byte("more"), pool, nx.NoWait)
 				assert.NoError(t, packetpool.Release(p))
 			}

@@ -34,11 +34,10 @@ func (s *store) mine(b []byte, hint *memory) *memory {
 	return s.inbound.chunks[end]
 }
 
-// packet answers the packet that has this memory and is in that state, which is
-// one of those in which no other packet has a part of it. Nil when there is none.
-// The caller holds store.mu.
-func (m *memory) packet(in state) *block {
-	if m == nil || m.block == nil || m.block.memory != m || m.block.state != in {
+// packet answers the packet in flight that has this memory; no other packet has a
+// part of it then. Nil when there is none. The caller holds store.mu.
+func (m *memory) packet() *block {
+	if m == nil || m.block == nil || m.block.memory != m || m.block.state != inFlight {
 		return nil
 	}
 	return m.block
@@ -139,7 +138,7 @@ func (s *store) look(packets int, further bool) {
 	freed := 0
 	for at := s.inbound.oldest; at != nil && packets > 0; packets-- {
 		next := at.link
-		if at.state == inFlight && !s.inbound.probe.shared(at.memory) {
+		if !s.inbound.probe.shared(at.memory) {
 			s.inbound.remove(at)
 			s.put(at)
 			freed++

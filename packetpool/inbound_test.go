@@ -152,149 +152,6 @@ func TestPacketsOfAHeldFrameAreNotUsedAgain(t *testing.T) {
 	require.NoError(t, packetpool.Release(last))
 }
 
-func TestReceiveGivesTheVeryPackets(t *testing.T) {
-	pool := nxtest.NewPool(t, 100, 4)
-	r := newReader(pool)
-	data := counting(250)
-	pkt, frame := r.read(t, data)
-	clone := pkt.Clone()
-	reclaim(frame, pkt)
-	pkt.DecRef()
-
-	p, err := pool.Receive(pieces(clone, 40, 250), packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: "s"})
-	require.NoError(t, err)
-	var at *byte
-	for piece := range packetpool.Pieces(p) {
-		at = &piece[0]
-		break
-	}
-	views, _ := clone.AsViewList()
-	assert.Same(t, &views.Front().AsSlice()[40], at, "no copy")
-	clone.DecRef()
-	assert.Equal(t, data[40:], retrieve(t, p))
-	assert.Equal(t, []packetpool.Fragment{{Room: 40, Data: 60}, {Data: 100}, {Data: 50, Behind: 50}}, packetpool.Fragments(p))
-	assert.Equal(t, 1, free(t, pool))
-	assert.Equal(t, []packetpool.Holding{{Owner: packetpool.Owner{Kind: packetpool.ReceiveQueue, Name: "s"}, Packets: 3}}, pool.Holders())
-	require.NoError(t, packetpool.Release(p))
-	assert.Equal(t, 4, free(t, pool))
-}
-
-// A frame of several segments is handed out segment by segment. The packet in
-// which two of them meet goes to the first, and the rest of it is copied.
-func TestReceiveOfAFrameInUnits(t *testing.T) {
-	pool := nxtest.NewPool(t, 100, 8)
-	r := newReader(pool)
-	data := counting(300)
-	pkt, frame := r.read(t, data)
-	reclaim(frame, pkt)
-
-	first, err := pool.Receive(pieces(pkt, 0, 140), packetpool.Owner{})
-	require.NoError(t, err)
-	second, err := pool.Receive(pieces(pkt, 140, 280), packetpool.Owner{})
-	require.NoError(t, err)
-	assert.Equal(t, data[:140], retrieve(t, first))
-	assert.Equal(t, data[140:280], retrieve(t, second))
-	assert.Equal(t, []packetpool.Fragment{{Data: 100}, {Data: 40, Behind: 60}}, packetpool.Fragments(first))
-	assert.Equal(t, []packetpool.Fragment{{Data: 60, Behind: 40}, {Data: 80, Behind: 20}}, packetpool.Fragments(second), "60 bytes copied")
-
-	// What lies behind the first segment in its packet is the second's: nothing
-	// may be appended over it while the stack has it.
-	require.NoError(t, packetpool.DataAppend(first, bytes.Repeat([]byte{0xEE}, 10), pool, nx.NoWait))
-	assert.Equal(t, []packetpool.Fragment{{Data: 100}, {Data: 40, Behind: 60}, {Data: 10, Behind: 90}}, packetpool.Fragments(first))
-	assert.Equal(t, data, pkt.Data().AsRange().ToSlice())
-
-	// A packet that the program gives back first is the second segment's again.
-	require.NoError(t, packetpool.Release(first))
-	again, err := pool.Receive(pieces(pkt, 140, 200), packetpool.Owner{})
-	require.NoError(t, err)
-	assert.Equal(t, []packetpool.Fragment{{Room: 40, Data: 60}}, packetpool.Fragments(again))
-
-	pkt.DecRef()
-	require.NoError(t, packetpool.DataAppend(again, []byte{1}, pool, nx.NoWait))
-	assert.Len(t, packetpool.Fragments(again), 2, "100 bytes of 100 are used")
-	require.NoError(t, packetpool.DataAppend(second, []byte{1}, pool, nx.NoWait))
-	assert.Equal(t, 19, packetpool.Fragments(second)[1].Behind, "the stack has let go: there is room again")
-	require.NoError(t, packetpool.Release(again))
-	require.NoError(t, packetpool.Release(second))
-}
-
-// The program may be faster than the reader: it receives before Reclaim.
-func TestReceiveBeforeReclaim(t *testing.T) {
-	pool := nxtest.NewPool(t, 100, 4)
-	r := newReader(pool)
-	data := counting(150)
-	pkt, frame := r.read(t, data)
-	p, err := pool.Receive(pieces(pkt, 20, 150), packetpool.Owner{})
-	require.NoError(t, err)
-	reclaim(frame, pkt)
-	pkt.DecRef()
-	assert.Equal(t, data[20:], retrieve(t, p))
-	assert.Equal(t, 2, free(t, pool))
-	require.NoError(t, packetpool.Release(p))
-	assert.Equal(t, 4, free(t, pool))
-
-	// And once more with the memory that they have now.
-	pkt, frame = r.read(t, data)
-	reclaim(frame, pkt)
-	pkt.DecRef()
-}
-
-func TestReceiveCopiesForeignBytes(t *testing.T) {
-	pool := nxtest.NewPool(t, 100, 4)
-	data := counting(250)
-	p, err := pool.Receive([][]byte{data[:30], data[30:150], nil, data[150:]}, packetpool.Owner{})
-	require.NoError(t, err)
-	assert.Equal(t, data, retrieve(t, p))
-	assert.Len(t, packetpool.Fragments(p), 3)
-
-	_, err = pool.Receive([][]byte{data[:101]}, packetpool.Owner{})
-	require.ErrorIs(t, err, nx.NoPacket)
-	assert.Equal(t, 1, free(t, pool), "nothing was taken")
-	_, err = pool.Receive(nil, packetpool.Owner{})
-	require.ErrorIs(t, err, nx.SizeError)
-	require.NoError(t, packetpool.Release(p))
-	_, err = new(packetpool.Pool).Receive([][]byte{data}, packetpool.Owner{})
-	require.ErrorIs(t, err, nx.PtrError)
-}
-
-// When a copy is needed and there is no packet for it, nothing has changed: the
-// next try with fewer bytes finds the packets where they were.
-func TestReceiveThatFailsChangesNothing(t *testing.T) {
-	pool := nxtest.NewPool(t, 100, 3)
-	r := newReader(pool)
-	data := counting(200)
-	pkt, frame := r.read(t, data)
-	reclaim(frame, pkt)
-	kept, err := packetpool.Allocate(pool, packetpool.ReceivePacket, nx.NoWait)
-	require.NoError(t, err)
-
-	own := pieces(pkt, 0, 200)
-	_, err = pool.Receive([][]byte{own[0], []byte("foreign"), own[1]}, packetpool.Owner{})
-	require.ErrorIs(t, err, nx.NoPacket)
-	p, err := pool.Receive(own, packetpool.Owner{})
-	require.NoError(t, err)
-	assert.Equal(t, data, retrieve(t, p))
-	pkt.DecRef()
-	require.NoError(t, packetpool.Release(p))
-	require.NoError(t, packetpool.Release(kept))
-}
-
-// Pieces of one packet that follow each other are one; others are copied.
-func TestReceiveOfPiecesOfOnePacket(t *testing.T) {
-	pool := nxtest.NewPool(t, 100, 3)
-	r := newReader(pool)
-	data := counting(100)
-	pkt, frame := r.read(t, data)
-	reclaim(frame, pkt)
-	whole := pieces(pkt, 0, 100)[0]
-	p, err := pool.Receive([][]byte{whole[10:30], whole[30:60], whole[70:80], whole[80:90]}, packetpool.Owner{})
-	require.NoError(t, err)
-	assert.Equal(t, append(bytes.Clone(data[10:60]), data[70:90]...), retrieve(t, p))
-	assert.Equal(t, []packetpool.Fragment{{Room: 10, Data: 50, Behind: 40}, {Data: 20, Behind: 80}}, packetpool.Fragments(p))
-	pkt.DecRef()
-	require.NoError(t, packetpool.Release(p))
-}
-
 func TestAdmitCopiesAFrameIntoPackets(t *testing.T) {
 	pool := nxtest.NewPool(t, 100, 3)
 	data := counting(250)
@@ -359,8 +216,7 @@ func TestMemoryThatTheStackReplaced(t *testing.T) {
 		pkt.DecRef()
 		assert.Equal(t, 3, free(t, pool), "as long as the frame is there, it takes its packets")
 
-		p, err := pool.Receive(pieces(clone, 128, 300), packetpool.Owner{})
-		require.NoError(t, err)
+		p := received(t, pool, clone, 128, 300)
 		clone.DecRef()
 		assert.Equal(t, data[128:], retrieve(t, p))
 		require.NoError(t, packetpool.Release(p))
@@ -488,8 +344,7 @@ func TestDeleteWithFramesOut(t *testing.T) {
 	clone := reclaimed.Clone()
 	reclaim(frameReclaimed, reclaimed)
 	reclaimed.DecRef()
-	received, err := pool.Receive(pieces(clone, 0, 100), packetpool.Owner{})
-	require.NoError(t, err)
+	held := received(t, pool, clone, 0, 100)
 	areas := r.Reserve(200)
 	require.Len(t, areas, 2)
 
@@ -505,13 +360,13 @@ func TestDeleteWithFramesOut(t *testing.T) {
 	assert.Equal(t, data, clone.Data().AsRange().ToSlice())
 	clone.DecRef()
 	buffer100 := make([]byte, 100)
-	_, err = packetpool.DataRetrieve(received, buffer100)
+	_, err := packetpool.DataRetrieve(held, buffer100)
 	require.NoError(t, err, "as the original, which looks at no pool here")
 	assert.Equal(t, data[:100], buffer100)
-	assert.ErrorIs(t, packetpool.Release(received), nx.PtrError)
+	assert.ErrorIs(t, packetpool.Release(held), nx.PtrError)
 	assert.Nil(t, pool.Holders())
-	_, err = pool.Receive([][]byte{data}, packetpool.Owner{})
-	assert.ErrorIs(t, err, nx.PtrError)
+	a := pool.Arrive(packetpool.Owner{}, 0)
+	assert.ErrorIs(t, a.Add(data), nx.PtrError)
 }
 
 // Adjusting a message whose packet the stack has, too, must not move the bytes
@@ -522,8 +377,7 @@ func TestAdjustOfAReceivedPacket(t *testing.T) {
 	data := counting(60)
 	pkt, frame := r.read(t, data)
 	reclaim(frame, pkt)
-	p, err := pool.Receive(pieces(pkt, 0, 60), packetpool.Owner{})
-	require.NoError(t, err)
+	p := received(t, pool, pkt, 0, 60)
 	require.NoError(t, packetpool.DataAdjust(p, 40))
 	assert.Equal(t, data, pkt.Data().AsRange().ToSlice(), "the stack's bytes lie where they lay")
 	assert.Equal(t, data, retrieve(t, p))
@@ -531,13 +385,13 @@ func TestAdjustOfAReceivedPacket(t *testing.T) {
 	assert.Equal(t, 1, free(t, pool), "the old memory is with the stack")
 
 	// Once more, with nothing left to change places with.
-	full, err := pool.Receive([][]byte{counting(100)}, packetpool.Owner{})
+	full, err := packetpool.Allocate(pool, packetpool.ReceivePacket, nx.NoWait)
 	require.NoError(t, err)
+	require.NoError(t, packetpool.DataAppend(full, counting(100), pool, nx.NoWait))
 	require.NoError(t, packetpool.Release(p))
 	pkt2, frame2 := r.read(t, data)
 	reclaim(frame2, pkt2)
-	p, err = pool.Receive(pieces(pkt2, 0, 60), packetpool.Owner{})
-	require.NoError(t, err)
+	p = received(t, pool, pkt2, 0, 60)
 	assert.ErrorIs(t, packetpool.DataAdjust(p, 40), nx.NoPacket)
 	assert.Equal(t, data, retrieve(t, p))
 	pkt.DecRef()

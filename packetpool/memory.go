@@ -191,7 +191,7 @@ func (pool *Pool) Assign(views buffer.ViewList, owner Owner) {
 	m := s.inbound.joined
 	for v := views.Back(); v != nil; v = v.Prev() { // the last one first: it was joined last, most often
 		in := s.mine(v.AsSlice(), m)
-		b := in.packet(inFlight)
+		b := in.packet()
 		if b == nil {
 			continue
 		}
@@ -231,7 +231,7 @@ func (f Frame) Reclaim(views buffer.ViewList) {
 	reclaimed := 0
 	for v := views.Front(); v != nil; v = v.Next() {
 		in := s.mine(v.AsSlice(), m)
-		b := in.packet(inFlight)
+		b := in.packet()
 		if b == nil || b.frame != f.frame {
 			continue // memory of the stack's own: it copied, or merged, a part of the frame
 		}

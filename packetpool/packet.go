@@ -109,7 +109,6 @@ const (
 	queued                   // on a transmit queue: the stack's until it is acknowledged, NX_PACKET_ENQUEUED
 	reserved                 // a reader reads into it
 	inFlight                 // received, and in the stack
-	claimed                  // in flight, and about to be received by the program
 )
 
 // start makes a packet look as one that was just allocated. The caller is the
