@@ -26,8 +26,7 @@ type endpoint struct {
 	device *device
 	raw    syscall.RawConn
 	spin   time.Duration
-	crowd  crowd     // these two are the reader's
-	idle   time.Time // since when it waits; zero: it does not
+	idle   time.Time // since when the reader waits; zero: it does not
 	intake intake
 	ended  chan struct{} // closed by the reader
 
@@ -315,7 +314,7 @@ func (e *endpoint) drain(fd int) error {
 // again at once.
 func (e *endpoint) spins() bool {
 	switch {
-	case e.spin < 0 || e.crowd.many():
+	case e.spin < 0:
 		return false
 	case e.idle.IsZero():
 		e.idle = time.Now()
@@ -328,7 +327,6 @@ func (e *endpoint) spins() bool {
 func (e *endpoint) take(n int) {
 	e.CountIn(1)
 	head := e.intake.head(n)
-	e.crowd.see(head)
 	pkt, protocol, reason := e.intake.packet(n)
 	if reason != "" {
 		e.Drop(nx.Received, reason, n, head)
