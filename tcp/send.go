@@ -104,7 +104,7 @@ func (p *protocol) send(s *Socket, packet packetpool.Packet, wait nx.Wait, in *i
 		}
 		left, _ := packetpool.LengthGet(packet)
 		n := c.room(left)
-		if in != nil && c.silly(n, left) || wait != nx.NoWait && c.scant(n, left) {
+		if wait != nx.NoWait && c.scant(n, left, in != nil) {
 			n = 0
 		}
 		if n > 0 {
@@ -135,7 +135,7 @@ func (s *Socket) full(c *connection) nx.Status {
 // suspendSender suspends a caller, who has so many bytes left to send, until
 // there is room. It is called and returns with the protocol's lock held.
 func (p *protocol) suspendSender(s *Socket, c *connection, left uint32, wait nx.Wait, in *interrupt) (nx.Status, error) {
-	return p.suspendAs(&suspended{socket: s, left: left}, &s.transmitting, wait, in, func() (nx.Status, error) {
+	return p.suspendAs(&suspended{socket: s, left: left, stream: in != nil}, &s.transmitting, wait, in, func() (nx.Status, error) {
 		if s.state != Established {
 			return nx.NotConnected, s.cause()
 		}
@@ -176,26 +176,31 @@ func (c *connection) room(length uint32) uint32 {
 	return n
 }
 
-// silly tells that n of the bytes that are left of a stream would make a small
-// segment although more of the window opens soon: what is on its way will be
-// acknowledged. It is the sender's half of the avoidance of silly windows (RFC
-// 9293 section 3.8.6.2.1), without the timeout, for which there is no need while
-// something is outstanding. NetX Duo has no such rule, and SocketSend neither.
-func (c *connection) silly(n, left uint32) bool {
-	t := &c.sender
-	return n < left && n < t.mss && n < t.widest/2 && t.outstanding() > 0
-}
-
 // bulk is what the part of a message has at least that is sent while as much is on
 // its way.
 const bulk = 32 << 10
 
 // scant tells that a sender who can wait does better not to send n of the bytes
-// that are left: an acknowledgement is about to make more room, and a part costs a
-// packet, a copy and a segment of its own. It is the same for a sender with
-// little left, whose message goes whole.
-func (c *connection) scant(n, left uint32) bool {
-	return c.release == nil && n < min(left, bulk) && c.sender.outstanding() >= bulk
+// that are left: an acknowledgement is about to make more room. There are two
+// measures, because NetX Duo fills a window to its last byte with messages, and a
+// stream is not NetX Duo's:
+//
+//   - while 32 KiB are on their way, as much, since a part costs a packet, a copy and
+//     a segment of its own; it is the same for a sender with little left, whose
+//     message goes whole;
+//   - for a stream, while anything is, a whole segment: the sender's half of the
+//     avoidance of silly windows (RFC 9293 section 3.8.6.2.1), without the timeout,
+//     for which there is no need then.
+func (c *connection) scant(n, left uint32, stream bool) bool {
+	t := &c.sender
+	out, least := t.outstanding(), uint32(0)
+	if out >= bulk {
+		least = bulk
+	}
+	if stream && out > 0 {
+		least = max(least, min(t.mss, t.widest/2))
+	}
+	return c.release == nil && n < min(left, least)
 }
 
 // transmit gives the first n bytes of a message to gVisor. All of it goes in the
@@ -305,8 +310,9 @@ func (s *Socket) wakeSender() {
 	if len(s.transmitting) == 0 || s.conn == nil {
 		return
 	}
-	left := max(s.transmitting[0].left, 1)
-	if n := s.conn.room(left); n == 0 || s.conn.scant(n, left) {
+	first := s.transmitting[0]
+	left := max(first.left, 1)
+	if n := s.conn.room(left); n == 0 || s.conn.scant(n, left, first.stream) {
 		return
 	}
 	s.post(s.notify.windowUpdate)

@@ -8,6 +8,7 @@ type suspended struct {
 	*nx.Suspension
 	socket *Socket // that asked; the owner of the list may be another one
 	left   uint32  // bytes of the message of a sender
+	stream bool    // which is a piece of a stream
 	status nx.Status
 	cause  error
 }
