@@ -20,12 +20,13 @@ import (
 // it is entered with locks of gVisor held.
 type gate struct {
 	nested.Endpoint
-	inst   *Instance
-	pooled bool // the link's frames lie in packets of the default pool
+	inst      *Instance
+	transport queuer
+	pooled    bool // the link's frames lie in packets of the default pool
 }
 
 func newGate(inst *Instance, endpoint link.Endpoint) *gate {
-	g := &gate{inst: inst, pooled: link.Pooled(endpoint)}
+	g := &gate{inst: inst, transport: transportOf(inst.stack), pooled: link.Pooled(endpoint)}
 	g.Init(endpoint, g)
 	return g
 }

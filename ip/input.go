@@ -208,15 +208,16 @@ func (g *gate) tcp(s *settings, d *datagram) string {
 		header.IPv4(d.head).SetDestinationAddressWithChecksumUpdate(toStack(to))
 	}
 	kept := segment.Kept
+	handed := pass && !damaged && g.straight(d, segment)
 	*segment = Segment{}
 	segments.Put(segment)
 
 	switch {
 	case damaged:
 		g.inst.note(nx.Received, dropTCPChecksum, d.pkt.Size(), headOf(d.pkt))
+	case handed, kept:
 	case pass:
 		g.up(d)
-	case kept:
 	default:
 		g.inst.note(nx.Received, dropByTransport, d.pkt.Size(), headOf(d.pkt))
 	}

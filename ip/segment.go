@@ -61,6 +61,11 @@ type Segment struct {
 
 	Packet *stack.PacketBuffer
 
+	// To is set by SegmentIn: the endpoint that a segment is for that passes, when
+	// the transport knows it. It has sent its SYN, so that gVisor takes segments for
+	// it.
+	To stack.TransportEndpoint
+
 	// Cuts is set by SegmentOut: at these offsets of the payload, ascending, the
 	// gate cuts the segment, so that several leave. Not for super-segments.
 	Cuts []int

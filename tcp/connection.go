@@ -197,7 +197,7 @@ func (c *connection) arrived() {
 // handshakeDone makes the socket's connection of an endpoint that accept asked
 // for.
 func (c *connection) handshakeDone(ep tcpip.Endpoint) {
-	c.endpoint.ep = ep
+	c.endpoint.set(ep)
 	c.endpoint.setSizes()
 	c.p.mu.Lock()
 	s, wanted := c.socket, c.handshaking

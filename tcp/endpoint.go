@@ -9,6 +9,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
@@ -17,6 +18,7 @@ import (
 // lock and are never called with the protocol's.
 type endpoint struct {
 	ep    tcpip.Endpoint
+	in    stack.TransportEndpoint // the same, as it takes segments
 	queue waiter.Queue
 	entry waiter.Entry
 	ended sync.Once
@@ -64,7 +66,7 @@ func (e *endpoint) open(p *protocol, f flow, events waiter.EventListener) error 
 	if err != nil {
 		return stackError(err)
 	}
-	e.ep = ep
+	e.set(ep)
 	e.listen(events)
 	ep.SocketOptions().SetV6Only(true)
 	e.keepUnreachable(true)
@@ -73,6 +75,12 @@ func (e *endpoint) open(p *protocol, f flow, events waiter.EventListener) error 
 		return stackError(err)
 	}
 	return nil
+}
+
+// set takes gVisor's endpoint.
+func (e *endpoint) set(ep tcpip.Endpoint) {
+	e.ep = ep
+	e.in = ep.(stack.TransportEndpoint) // every endpoint of TCP is one
 }
 
 // listen has gVisor tell what happens. The entry must be in the queue before

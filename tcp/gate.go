@@ -28,6 +28,9 @@ func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 		if pass && c.release != nil {
 			c.satisfy(seg.TCP)
 		}
+		if c.ready && c.sender.started {
+			seg.To = c.endpoint.in
+		}
 		if c.waits() {
 			p.arm()
 		}

@@ -7,7 +7,6 @@ import (
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 )
 
 // Sending as release 6.4.2 does. gVisor makes the segments; when one may leave
@@ -142,7 +141,7 @@ func (c *connection) satisfied() {
 		return
 	}
 	flags, seq, ack := header.TCPFlagAck, c.receiver.receivedUpTo(), c.sender.given
-	ep, f := c.endpoint.ep, c.flow
+	to, f := c.endpoint.in, c.flow
 	p.mu.Unlock()
 
 	number, size := protocolOf(f.local.Addr()), header.IPv6MinimumSize
@@ -151,8 +150,7 @@ func (c *connection) satisfied() {
 	}
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(make([]byte, size+header.TCPMinimumSize))})
 	defer pkt.DecRef()
-	pkt.NetworkProtocolNumber, pkt.TransportProtocolNumber = number, header.TCPProtocolNumber
-	pkt.RXChecksumValidated = true
+	pkt.NetworkProtocolNumber = number
 	network, _ := pkt.NetworkHeader().Consume(size)
 	if f.local.Addr().Is4() {
 		header.IPv4(network).Encode(&header.IPv4Fields{
@@ -170,20 +168,5 @@ func (c *connection) satisfied() {
 		SrcPort: f.remote.Port(), DstPort: f.local.Port(), SeqNum: seq, AckNum: ack,
 		DataOffset: header.TCPMinimumSize, Flags: flags, WindowSize: maxWindow,
 	})
-	id := stack.TransportEndpointID{
-		LocalPort: f.local.Port(), LocalAddress: toStack(f.local.Addr()),
-		RemotePort: f.remote.Port(), RemoteAddress: toStack(f.remote.Addr()),
-	}
-	// Past the gate, which is about what comes from the wire.
-	queue, okQueue := p.inst.Stack().TransportProtocolInstance(tcp.ProtocolNumber).(queuer)
-	transport, okEndpoint := ep.(stack.TransportEndpoint)
-	if okQueue && okEndpoint {
-		queue.QueuePacket(transport, id, pkt)
-	}
-}
-
-// queuer is how gVisor's demultiplexer hands a segment to TCP
-// (transport_demuxer.go, queuedTransportProtocol).
-type queuer interface {
-	QueuePacket(stack.TransportEndpoint, stack.TransportEndpointID, *stack.PacketBuffer)
+	p.inst.Queue(to, f.local, f.remote, pkt) // past the gate, which is about what comes from the wire
 }
