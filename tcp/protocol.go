@@ -40,6 +40,7 @@ type protocol struct {
 	watch       watch
 	delays      delays
 	shares      shares
+	spare       stock
 }
 
 // Enable lets an instance speak TCP: nx_tcp_enable. Before it, segments that

@@ -115,7 +115,7 @@ func (p *protocol) packetComes(wait nx.Wait) bool {
 func (p *protocol) take(s *Socket, c *connection) (packet packetpool.Packet, n uint32, status nx.Status, cause error) {
 	r := &c.receiver
 	q, ok := r.dequeue()
-	if !ok && c.ready {
+	if !ok && c.ready && r.next != r.read { // the stack may have something
 		p.mu.Unlock()
 		cause = s.read(c, false)
 		p.mu.Lock()

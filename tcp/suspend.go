@@ -61,7 +61,7 @@ func (p *protocol) suspendAs(w *suspended, l *suspensions, wait nx.Wait, in *int
 	if in != nil && in.why != nil {
 		return nx.WaitAborted, in.why
 	}
-	w.Suspension = nx.NewSuspension(p.clock)
+	w.Suspension = p.spare.get(p.clock)
 	*l = append(*l, w)
 	if in != nil {
 		in.waiting = append(in.waiting, interruptible{l, w})
@@ -81,7 +81,32 @@ func (p *protocol) suspendAs(w *suspended, l *suspensions, wait nx.Wait, in *int
 	if !served && l.remove(w) {
 		w.status, w.cause = expired()
 	}
+	p.spare.put(w.Suspension) // off all lists
 	return w.status, w.cause
+}
+
+// stock is suspensions for the next callers: each wait needs a channel and a timer,
+// and a dialogue waits for every answer. It is guarded by the protocol's lock.
+type stock []*nx.Suspension
+
+// stockSize bounds what is kept.
+const stockSize = 64
+
+func (k *stock) get(clock nx.Clock) *nx.Suspension {
+	last := len(*k) - 1
+	if last < 0 {
+		return nx.NewSuspension(clock)
+	}
+	s := (*k)[last]
+	(*k)[last] = nil
+	*k = (*k)[:last]
+	return s
+}
+
+func (k *stock) put(s *nx.Suspension) {
+	if len(*k) < stockSize && s.Again() {
+		*k = append(*k, s)
+	}
 }
 
 // interrupt ends waits for another reason than time: what tx_thread_wait_abort

@@ -172,6 +172,39 @@ func TestSuspensionOneWinner(t *testing.T) {
 	}
 }
 
+// A suspension serves again when it was resumed and its timer will not go off any
+// more: an old timer must not end a new wait.
+func TestSuspensionAgain(t *testing.T) {
+	s := nx.NewSuspension(nx.RealClock)
+	for range 3 {
+		require.True(t, s.Resume())
+		assert.True(t, s.Await(100_000))
+		require.True(t, s.Again())
+		require.True(t, s.Resume())
+		assert.True(t, s.Await(nx.WaitForever), "also without a time")
+		require.True(t, s.Again())
+	}
+	assert.False(t, s.Await(1), "its own timer, set again")
+	assert.False(t, s.Again(), "it has gone off")
+
+	s = nx.NewSuspension(goingOff{newStillClock()})
+	require.True(t, s.Resume())
+	assert.True(t, s.Await(1))
+	assert.False(t, s.Again(), "its call may still come")
+}
+
+// goingOff is a clock whose timers can no more be stopped.
+type goingOff struct{ *stillClock }
+
+func (c goingOff) AfterFunc(d time.Duration, f func()) nx.Timer {
+	c.stillClock.AfterFunc(d, f)
+	return lateTimer{}
+}
+
+type lateTimer struct{ stillTimer }
+
+func (lateTimer) Stop() bool { return false }
+
 func TestRealClock(t *testing.T) {
 	before := nx.RealClock.Now()
 	fired := make(chan struct{})

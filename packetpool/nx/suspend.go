@@ -11,14 +11,17 @@ import "sync"
 // Resume. When Await answers false the caller takes the lock again and looks
 // whether it has been taken off the list meanwhile: then it was served.
 //
-// A Suspension serves one wait.
+// A Suspension serves one wait, or, where callers wait all the time, one after the
+// other: see Again.
 type Suspension struct {
 	clock Clock
 	woken chan struct{}
+	timer Timer // of the waiter; nil: it has not been needed, or has gone off
 
 	mu     sync.Mutex // guards the fields below
 	fired  firing
 	parked bool
+	late   bool // the timer's call may still come
 }
 
 type firing uint8
@@ -46,9 +49,12 @@ func (s *Suspension) Await(wait Wait) bool {
 	}
 	// The timer is set before the caller parks: a driven clock goes on when
 	// everybody is parked, and must know by then until when.
-	if wait != WaitForever {
-		t := s.clock.AfterFunc(wait.Duration(), func() { s.fire(expired) })
-		defer t.Stop()
+	timed := wait != WaitForever
+	switch {
+	case timed && s.timer == nil:
+		s.timer = s.clock.AfterFunc(wait.Duration(), func() { s.fire(expired) })
+	case timed:
+		s.timer.Reset(wait.Duration())
 	}
 	s.mu.Lock()
 	if s.fired == notFired {
@@ -59,10 +65,25 @@ func (s *Suspension) Await(wait Wait) bool {
 	}
 	s.mu.Unlock()
 	<-s.woken
+	late := timed && !s.timer.Stop()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.late = late
 	return s.fired == resumed
+}
+
+// Again makes s ready for another wait, with its timer, which costs less than a new
+// one. Await has answered, and nobody who might call Resume knows s any more. False:
+// it cannot be, because the timer of the wait has gone off.
+func (s *Suspension) Again() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fired != resumed || s.late {
+		return false
+	}
+	s.fired, s.parked = notFired, false
+	return true
 }
 
 func (s *Suspension) fire(how firing) bool {
