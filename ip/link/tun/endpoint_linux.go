@@ -2,6 +2,7 @@ package tun
 
 import (
 	"errors"
+	"iter"
 	"os"
 	"runtime"
 	"sync"
@@ -49,7 +50,12 @@ type endpoint struct {
 type writing struct {
 	header [vnetBytes]byte
 	iov    []unix.Iovec
+	flat   [flatBytes]byte
 }
+
+// flatBytes is up to where a frame is copied into one piece before it is written: the
+// kernel takes longer for a list of pieces than such a copy takes.
+const flatBytes = 1024
 
 var _ stack.GSOEndpoint = (*endpoint)(nil)
 
@@ -150,21 +156,21 @@ func (e *endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 func (e *endpoint) write(pkt *stack.PacketBuffer) (reason string) {
 	w := e.writings.Get().(*writing)
 	defer e.writings.Put(w)
-	iov := w.iov[:0]
+	var header []byte
 	if e.device.vnet {
 		putVNet(&w.header, pkt)
-		iov = append(iov, iovec(w.header[:]))
+		header = w.header[:]
 	} else if pkt.GSOOptions.Type != stack.GSONone {
 		return DropSuper
 	}
-	views, skip := pkt.AsViewList()
-	for v := views.Front(); v != nil; v = v.Next() {
-		b := v.AsSlice()
-		if len(b) <= skip {
-			skip -= len(b)
-			continue
+	small := len(header)+pkt.Size() <= flatBytes
+	iov, flat := w.iov[:0], w.flat[:0]
+	for b := range pieces(header, pkt) {
+		if small {
+			flat = append(flat, b...)
+		} else {
+			iov = append(iov, iovec(b))
 		}
-		iov, skip = append(iov, iovec(b[skip:])), 0
 	}
 	w.iov = iov
 	if len(iov) > maxPieces {
@@ -172,7 +178,11 @@ func (e *endpoint) write(pkt *stack.PacketBuffer) (reason string) {
 	}
 	e.writers.RLock()
 	released, errno := e.fd < 0, unix.Errno(0)
-	if !released {
+	switch {
+	case released:
+	case small:
+		errno = write(e.fd, flat)
+	default:
 		errno = writev(e.fd, iov)
 	}
 	e.writers.RUnlock()
@@ -187,6 +197,27 @@ func (e *endpoint) write(pkt *stack.PacketBuffer) (reason string) {
 		e.LinkChange(true, nil)
 	}
 	return ""
+}
+
+// pieces yields what of a frame lies together, behind its vnet header.
+func pieces(header []byte, pkt *stack.PacketBuffer) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if len(header) > 0 && !yield(header) {
+			return
+		}
+		views, skip := pkt.AsViewList()
+		for v := views.Front(); v != nil; v = v.Next() {
+			b := v.AsSlice()
+			if len(b) <= skip {
+				skip -= len(b)
+				continue
+			}
+			if !yield(b[skip:]) {
+				return
+			}
+			skip = 0
+		}
+	}
 }
 
 // refused tells what an error of the device means. EIO: it is not up; EBADFD:

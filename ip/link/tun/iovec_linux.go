@@ -19,6 +19,11 @@ func readv(fd int, iov []unix.Iovec) (int, unix.Errno) {
 	return int(n), errno
 }
 
+func write(fd int, b []byte) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return errno
+}
+
 func writev(fd int, iov []unix.Iovec) unix.Errno {
 	_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 	return errno
