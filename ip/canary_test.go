@@ -89,7 +89,8 @@ func TestCanaryAllSystems(t *testing.T) {
 }
 
 // TestCanaryTiming: in release mode gVisor sends nothing again by itself,
-// because package tcp keeps the release's timing; otherwise it has its own.
+// because package tcp keeps the release's timing; otherwise it has its own. RACK
+// is off in both.
 func TestCanaryTiming(t *testing.T) {
 	for _, release := range []bool{false, true} {
 		inst := oneHost(t, &Config{Release: release})
@@ -97,7 +98,8 @@ func TestCanaryTiming(t *testing.T) {
 		var shortest tcpip.TCPMinRTOOption
 		var longest tcpip.TCPMaxRTOOption
 		var sack tcpip.TCPSACKEnabled
-		for _, option := range []tcpip.GettableTransportProtocolOption{&shortest, &longest, &sack} {
+		var recovery tcpip.TCPRecovery
+		for _, option := range []tcpip.GettableTransportProtocolOption{&shortest, &longest, &sack, &recovery} {
 			require.Nil(t, inst.stack.TransportProtocolOption(tcp.ProtocolNumber, option))
 		}
 		if release {
@@ -106,9 +108,10 @@ func TestCanaryTiming(t *testing.T) {
 			assert.Greater(t, time.Duration(longest), aDay)
 		} else {
 			assert.Equal(t, tcp.MinRTO, time.Duration(shortest))
-			assert.Equal(t, tcp.MaxRTO, time.Duration(longest))
+			assert.Equal(t, longestTimeout, time.Duration(longest))
 		}
 		assert.Equal(t, !release, bool(sack))
+		assert.Zero(t, recovery)
 	}
 }
 

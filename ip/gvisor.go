@@ -63,25 +63,41 @@ func newStack(name string, clock nx.Clock, release bool, recorder nx.Recorder) *
 // setTiming prepares the stack for the timing of release 6.4.2, which package
 // tcp keeps: gVisor sends nothing again by itself, and there are no selective
 // acknowledgements. Otherwise gVisor keeps its own timing, which is better: SACK,
-// RACK, times taken from the round trip.
+// and times taken from the round trip.
+//
+// In both, what is lost is sent again without RACK and tail loss probes (RFC 8985).
+// gVisor's take a queue for loss: where one grows, the probe is too early, and the
+// acknowledgement of what it asked for halves the congestion window, whether the
+// probe had been needed or not (rack.go, detectTLPRecovery). And with the probe a
+// connection can stand still for ever: the timer that comes after it is not set
+// when what is outstanding was counted wrong (snd.go, postXmit, SetPipe).
 //
 // The handshake has a timer of its own in gVisor (connect.go, InitialRTO doubled
 // up to the constant MaxRTO), which these options do not reach; package tcp keeps
 // back what it sends.
 func setTiming(s *stack.Stack, release bool) {
-	if !release {
-		return
-	}
-	const never = 1000 * time.Hour
-	sack := tcpip.TCPSACKEnabled(false)
 	recovery := tcpip.TCPRecovery(0)
-	longest, shortest := tcpip.TCPMaxRTOOption(never), tcpip.TCPMinRTOOption(never)
-	handshake := tcpip.TCPSynRetriesOption(255)
-	// The longest first: gVisor refuses a shortest above it.
-	for _, option := range []tcpip.SettableTransportProtocolOption{&sack, &recovery, &longest, &shortest, &handshake} {
+	longest := tcpip.TCPMaxRTOOption(longestTimeout)
+	options := []tcpip.SettableTransportProtocolOption{&recovery, &longest}
+	if release {
+		const never = 1000 * time.Hour
+		sack := tcpip.TCPSACKEnabled(false)
+		longest = tcpip.TCPMaxRTOOption(never)
+		shortest := tcpip.TCPMinRTOOption(never)
+		handshake := tcpip.TCPSynRetriesOption(255)
+		// The longest first: gVisor refuses a shortest above it.
+		options = append(options, &sack, &shortest, &handshake)
+	}
+	for _, option := range options {
 		must(s.SetTransportProtocolOption(tcp.ProtocolNumber, option))
 	}
 }
+
+// longestTimeout is where gVisor's time-out stops to double. The original sends again
+// each second, ten times, and gives up (NX_TCP_TRANSMIT_TIMER_RATE,
+// NX_TCP_MAXIMUM_RETRIES); in that time gVisor alone would try five times, and with
+// this eight times. No shorter: a time-out below the round trip is always too early.
+const longestTimeout = 2 * time.Second
 
 // must turns an answer of gVisor's that only a change of gVisor can make into a
 // panic at the place that has to change with it. Nothing that a caller passes

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"net/netip"
+	"time"
 
 	"gonetx/ip"
 	"gonetx/packetpool"
@@ -45,7 +46,7 @@ type connection struct {
 	receiver receiver
 	release  *release // nil: gVisor's timing
 	alive    keepalive
-	still    standstill
+	moved    time.Duration // when the peer acknowledged something last, or began to have something to acknowledge; see outlived
 	delay    delay
 
 	intake intake // guarded by the socket's reading lock

@@ -24,7 +24,7 @@ var Differences = []nx.Difference{
 	{
 		Name: "Retransmission",
 		NetX: "every second, all that is not acknowledged; the handshake too",
-		Here: "gVisor's: times taken from the round trip, selective acknowledgements, RACK; a connection is given up after NetX Duo's time",
+		Here: "gVisor's: times taken from the round trip and doubled up to 2 s, selective acknowledgements (RFC 6675); a connection is given up after NetX Duo's time",
 		Why:  "nobody should lose it; ip.Config.Release restores the original",
 		Test: "TestRetransmissionTimes",
 	},

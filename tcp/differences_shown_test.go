@@ -163,6 +163,8 @@ func TestRetransmissionTimes(t *testing.T) {
 		requireStatus(t, nx.NotConnected, err)
 		assert.ErrorIs(t, err, tcp.ErrTimedOut)
 		assert.InDelta(t, 1100, w.Tick()-began, 20)
+		tries := len(w.ticks("A", "PA", 4)) - len(times)
+		assert.Equal(t, map[bool]int{false: 9, true: 11}[release], tries)
 	})
 }
 

@@ -14,12 +14,12 @@ import (
 
 // record makes the event of a segment, and of each piece of one that leaves in
 // pieces. cause is why it is sent, when only the stack knows. There is a recorder.
-func (p *protocol) record(direction nx.Direction, seg *ip.Segment, cause string) {
+func (p *protocol) record(direction nx.Direction, seg *ip.Segment) {
 	h, flags := seg.TCP, seg.TCP.Flags()
 	e := nx.SegmentEvent{
 		Instance: p.inst.Name(), Direction: direction, Local: seg.Local, Remote: seg.Remote,
 		Flags: uint8(flags), Sequence: h.SequenceNumber(), Ack: h.AckNumber(), Window: uint32(h.WindowSize()),
-		Length: seg.Payload, GSOSize: seg.GSOSize, Damaged: seg.Damaged, Cause: cause,
+		Length: seg.Payload, GSOSize: seg.GSOSize, Damaged: seg.Damaged,
 	}
 	e.Scaled = e.Window
 	if flags.Contains(header.TCPFlagSyn) {

@@ -3,15 +3,15 @@ package tcp
 import (
 	"gonetx/ip"
 	"gonetx/packetpool/nx"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 )
 
-// WithoutWatch leaves connections of an instance to gVisor alone, for tests that
-// show what the watch is for.
-func WithoutWatch(inst *ip.Instance) {
-	p, _ := enabled(inst)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.watch.off = true
+// WithRACK turns gVisor's RACK on, for a test that shows why it is off.
+func WithRACK(inst *ip.Instance) {
+	recovery := tcpip.TCPRACKLossDetection
+	must(inst.Stack().SetTransportProtocolOption(tcp.ProtocolNumber, &recovery))
 }
 
 // WithoutDelay has an instance acknowledge whatever comes at once, for tests of

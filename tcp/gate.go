@@ -18,7 +18,7 @@ import (
 // SegmentIn implements ip.Transport.
 func (p *protocol) SegmentIn(seg *ip.Segment) bool {
 	if p.recorder != nil {
-		p.record(nx.Received, seg, "")
+		p.record(nx.Received, seg)
 	}
 	p.mu.Lock()
 	p.address(seg)
@@ -156,11 +156,7 @@ func (p *protocol) SegmentOut(seg *ip.Segment) bool {
 		pass = false
 	}
 	if pass && p.recorder != nil {
-		cause := ""
-		if own != nil {
-			cause = own.cause
-		}
-		p.record(nx.Sent, seg, cause)
+		p.record(nx.Sent, seg)
 	}
 	if c != nil {
 		c.send(instead)
@@ -186,7 +182,6 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	r, t := &c.receiver, &c.sender
 	from, length := h.SequenceNumber(), uint32(seg.Payload)
 	c.hear()
-	c.still.passed++
 	if c.release != nil && r.started {
 		if a, drop := c.releaseIn(from, length, h); drop {
 			return false, a
@@ -350,10 +345,10 @@ func (c *connection) ackIn(ack, window uint32) (again []control) {
 	}
 	t.window, t.widest = window, max(t.widest, window)
 	if window == 0 {
-		c.still.moved = c.p.clock.Now() // it lives, and has no room (RFC 9293 section 3.8.6.1)
+		c.moved = c.p.clock.Now() // it lives, and has no room (RFC 9293 section 3.8.6.1)
 	}
 	if bytes > 0 {
-		again = c.mend()
+		c.moved = c.p.clock.Now()
 	}
 	if s == nil {
 		return nil
@@ -411,16 +406,10 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		from := h.SequenceNumber()
 		if before(from, t.max) {
 			c.countAgain(seg)
-			if own == nil {
-				c.sentAgain(from)
-			}
 		}
 		to := from + length
 		if seg.GSOSize == 0 {
 			seg.Cuts = t.cuts(from, to)
-		}
-		if c.release == nil && !c.over {
-			t.fly(seg.Packet, from, to)
 		}
 		c.reach(to)
 	}
@@ -428,11 +417,8 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		t.fin, t.hasFIN = h.SequenceNumber()+uint32(seg.Payload), true
 		c.reach(t.fin + 1)
 	}
-	if own == nil {
-		c.still.passed++
-	}
 	if c.awaits() {
-		c.p.keepWatch()
+		c.p.count()
 	}
 	if flags.Contains(header.TCPFlagAck) && r.started {
 		ack := h.AckNumber()

@@ -25,8 +25,7 @@ type sender struct {
 	mss    uint32 // of segments: the smaller one of both sides
 
 	queue    fifo[sent]
-	segments uint32       // in queue
-	flight   fifo[flying] // what was sent and is not acknowledged; not with the release's timing
+	segments uint32 // in queue
 
 	fin     uint32 // sequence number of our FIN
 	hasFIN  bool   // it was sent
@@ -89,7 +88,7 @@ func (t *sender) push(packet packetpool.Packet, length, segments uint32) {
 // settle ends the writing of the message that push noted last. When gVisor took
 // it, its packet is the queue's now, or free, if it was acknowledged meanwhile.
 // The caller keeps the packet otherwise. With copied, the queue needs the bytes no
-// more: they are in gVisor, and flight has those that leave.
+// more: gVisor has its own copy.
 func (t *sender) settle(length uint32, took, copied bool, owner packetpool.Owner) {
 	queue := t.queue.all()
 	last := len(queue) - 1
@@ -160,7 +159,6 @@ func (t *sender) acknowledge(ack uint32) (bytes uint32, valid bool) {
 		n++
 	}
 	t.free(n)
-	t.land()
 	return bytes, true
 }
 
@@ -196,8 +194,4 @@ func (t *sender) free(n int) {
 func (t *sender) flush() {
 	t.free(t.queue.len())
 	t.una = t.next
-	for i := range t.flight.all() {
-		t.flight.all()[i].data.Release()
-	}
-	t.flight = fifo[flying]{}
 }

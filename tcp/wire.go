@@ -14,8 +14,7 @@ type control struct {
 	seq, ack uint32
 	options  []byte // padded to words
 	data     []byte
-	probe    bool   // data is a byte that the peer knows
-	cause    string // why it is sent again, for recorders that cannot know
+	probe    bool // data is a byte that the peer knows
 }
 
 // send sends segments. They pass the gate as all do, which writes the window

@@ -37,10 +37,12 @@ type Config struct {
 	MTU uint32 // of the network; zero: 1500
 
 	// Latency is how long a frame is under way. Zero: it arrives at the tick at
-	// which it was sent. gVisor's RACK takes a part of the round trip for the
-	// time in which segments may overtake each other (RFC 8985 section 6.2); a
-	// round trip of no time makes it take segments for lost that are not.
+	// which it was sent.
 	Latency time.Duration
+
+	// Rate is how many bytes a second each port's link takes; what comes faster
+	// waits, without limit. Zero: all at once. It needs a Latency.
+	Rate int64
 
 	// Verdict decides on each frame when it is about to be delivered. Nil
 	// passes all.
@@ -63,8 +65,9 @@ type World struct {
 	logged  uint64                   // the last frame that Sent has seen
 	due     map[uint64]time.Duration // when frames arrive, by number; with a latency
 	calls   []*Call
-	started int          // calls
-	moment  atomic.Int64 // counts deliveries and timers: what ends between two of them ends at the same moment
+	busy    map[string]time.Duration // until when links are, by the sender
+	started int                      // calls
+	moment  atomic.Int64             // counts deliveries and timers: what ends between two of them ends at the same moment
 }
 
 // New makes a world at tick 0. Close it at the end.
@@ -74,6 +77,7 @@ func New(config Config) *World {
 		Network: ram.NewNetwork(ram.Config{MTU: config.MTU, Manual: true, Hook: config.Verdict}),
 		config:  config,
 		due:     map[uint64]time.Duration{},
+		busy:    map[string]time.Duration{},
 	}
 	garbage.take()
 	countInKernel()
@@ -177,7 +181,12 @@ func (w *World) log() {
 		}
 		w.logged = f.Number
 		if w.config.Latency > 0 {
-			w.due[f.Number] = w.Clock.Now() + w.config.Latency
+			at := w.Clock.Now()
+			if w.config.Rate > 0 {
+				at = max(at, w.busy[f.From]) + time.Duration(int64(len(f.Data))*int64(time.Second)/w.config.Rate)
+				w.busy[f.From] = at
+			}
+			w.due[f.Number] = at + w.config.Latency
 		}
 		if w.config.Sent != nil {
 			w.config.Sent(f)

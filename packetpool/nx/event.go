@@ -97,7 +97,7 @@ type SegmentEvent struct {
 	Selective bool `json:"selective,omitempty"` // selective acknowledgements are permitted
 
 	// What a recorder that knows the history of the connection adds before it
-	// hands the event on. The stack leaves both empty, but for CauseStandstill.
+	// hands the event on. The stack leaves both empty.
 	Again bool   `json:"again,omitempty"` // the peer of the sender was sent these bytes before
 	Cause string `json:"cause,omitempty"` // why
 }
@@ -107,11 +107,6 @@ type Block struct {
 	Left  uint32 `json:"left"`
 	Right uint32 `json:"right"`
 }
-
-// CauseStandstill is the cause of a segment that was sent again because nothing
-// was sent or heard any more on its connection, though something was not
-// acknowledged.
-const CauseStandstill = "standstill"
 
 func (e SegmentEvent) EventName() string { return "segment:" + e.Direction.String() }
 

@@ -74,7 +74,7 @@ func transfer() *trace.Trace {
 			s.sent(at, seq, 1460)
 			if k == 4 {
 				s.at(at, trace.PacketDropped, &trace.Dropped{Where: "fault", Direction: "sent", Reason: "fault: by chance", Segment: &trace.SegmentName{Connection: n, Flags: "PA", Seq: seq, Length: 1460}})
-				s.sent(at+15, seq, 1460, again(trace.CauseTailProbe, 15), func(d *trace.Segment) { d.Earlier = "fault: by chance" })
+				s.sent(at+15, seq, 1460, again(trace.CauseFast, 15), func(d *trace.Segment) { d.Earlier = "fault: by chance" })
 			}
 			s.ack(at+18+float64(i), seq+1460)
 			s.at(at+18+float64(i), trace.CongestionState, &trace.Congestion{Connection: n, Window: 10, WindowBytes: int64(14600 + 100*k), Threshold: &ssthresh, SRTT: &rtt, RTTVar: &rtt, RTO: 200, State: "open"})
@@ -121,7 +121,7 @@ func TestPageInBrowser(t *testing.T) {
 	hover := plainSpaces(seen.Hover)
 	assert.Contains(t, hover, "Sent at 106.000 ms: PSH ACK")
 	assert.Contains(t, hover, "seq 5 841 to 7 301, 1 460 bytes")
-	assert.Contains(t, hover, "sent again (tail probe) after 15.0 ms; before: fault: by chance")
+	assert.Contains(t, hover, "sent again (fast) after 15.0 ms; before: fault: by chance")
 	assert.Contains(t, plainSpaces(strings.Join(seen.Values, "|")), "in flight", "the other graphs tell what they have at this time")
 	assert.Contains(t, plainSpaces(seen.Flag), "Found at 29.000 msSlow start ended at 29.0 ms", "a finding has a flag above the graph")
 	assert.NotEqual(t, seen.Whole, seen.Dragged)

@@ -84,7 +84,7 @@ func (r *congestion) tell(found func(Finding)) {
 	if r.recovery > 0 {
 		found(Finding{Level: Notice, At: r.began,
 			Text:      fmt.Sprintf("Loss recovery was entered %s, the first time at %s.", times(r.recovery), duration(r.began)),
-			Reference: "RFC 6675 section 5, RFC 8985"})
+			Reference: "RFC 6675 section 5"})
 	}
 	found(Finding{Level: Fine, At: r.mostAt,
 		Text:      fmt.Sprintf("The congestion window was %s when the first answer came, and reached %s bytes.", count(r.first, "segment"), group(r.most)),

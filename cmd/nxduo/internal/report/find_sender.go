@@ -103,9 +103,7 @@ func times(n int) string {
 var references = map[trace.Cause]string{
 	trace.CauseTimeout:      "RFC 6298 section 5.4: when the timer expires, the earliest segment is sent again",
 	trace.CauseAfterTimeout: "RFC 6298 section 5.4 to 5.6, RFC 5681 section 3.1",
-	trace.CauseFast:         "RFC 5681 section 3.2, RFC 6675 section 4, RFC 8985 section 6: duplicate or selective acknowledgements tell of the loss",
-	trace.CauseTailProbe:    "RFC 8985 section 7: a probe asks for the end that nobody acknowledges",
-	trace.CauseStandstill:   "gVisor had forgotten what was on its way; the gate sent it again (package tcp, standstill.go)",
+	trace.CauseFast:         "RFC 5681 section 3.2, RFC 6675 section 4: duplicate or selective acknowledgements tell of the loss",
 	trace.CauseWindowProbe:  "RFC 9293 section 3.8.6.1: a closed window is probed",
 	trace.CauseKeepalive:    "RFC 9293 section 3.8.4",
 	trace.CauseUnknown:      "RFC 9293 section 3.8.1",
@@ -115,19 +113,9 @@ var causeWords = map[trace.Cause]string{
 	trace.CauseTimeout:      "after the retransmission timer",
 	trace.CauseAfterTimeout: "that had been on their way when the timer expired",
 	trace.CauseFast:         "by fast retransmit",
-	trace.CauseTailProbe:    "as tail loss probes",
-	trace.CauseStandstill:   "because the connection stood still",
 	trace.CauseWindowProbe:  "to probe a closed window",
 	trace.CauseKeepalive:    "to keep the connection alive",
 	trace.CauseUnknown:      "for a reason that the trace does not show",
-}
-
-// causeOf says why n segments were sent again.
-func causeOf(c trace.Cause, n int) string {
-	if c == trace.CauseTailProbe && n == 1 {
-		return "as a tail loss probe"
-	}
-	return causeWords[c]
 }
 
 // retransmissions counts what was sent again, by cause, and tells the first.
@@ -176,7 +164,7 @@ func (r *retransmissions) tell(found func(Finding)) {
 	} else {
 		text += "a FIN"
 	}
-	text += ", " + causeOf(s.Cause, 1)
+	text += ", " + causeWords[s.Cause]
 	if s.Waited != nil {
 		text += fmt.Sprintf(", %s after the time before", duration(*s.Waited))
 	}
@@ -190,7 +178,7 @@ func (r *retransmissions) tell(found func(Finding)) {
 			continue // it is the only one, and told
 		}
 		found(Finding{Level: Notice, At: r.begin[cause],
-			Text:      fmt.Sprintf("%s sent again %s, the first at %s.", count(n, "segment"), causeOf(cause, n), duration(r.begin[cause])),
+			Text:      fmt.Sprintf("%s sent again %s, the first at %s.", count(n, "segment"), causeWords[cause], duration(r.begin[cause])),
 			Reference: references[cause]})
 	}
 }

@@ -113,13 +113,13 @@ func TestFirstRetransmission(t *testing.T) {
 	s.sent(0, 1, 1460)
 	s.sent(1, 1461, 1460)
 	s.sent(48.5, 1, 1460, again(trace.CauseFast, 48.5), func(d *trace.Segment) { d.Earlier = "fault: by chance" })
-	s.sent(900, 1461, 1460, again(trace.CauseTailProbe, 899))
+	s.sent(900, 1461, 1460, again(trace.CauseTimeout, 899))
 	all := Findings(&s.Trace)
 	f := said(t, all, "First retransmission at 48.5 ms: 1 460 bytes from number 1, by fast retransmit, 48.5 ms after the time before (fault: by chance). In all 2 segments, 50 % of the data sent.")
 	assert.Equal(t, 48.5, f.At)
 	assert.Contains(t, f.Reference, "RFC 5681 section 3.2")
-	f = said(t, all, "1 segment sent again as a tail loss probe, the first at 900 ms.")
-	assert.Contains(t, f.Reference, "RFC 8985 section 7")
+	f = said(t, all, "1 segment sent again after the retransmission timer, the first at 900 ms.")
+	assert.Contains(t, f.Reference, "RFC 6298 section 5.4")
 	said(t, all, "1 segment sent again by fast retransmit")
 }
 

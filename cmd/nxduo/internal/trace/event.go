@@ -146,9 +146,7 @@ type Cause string
 const (
 	CauseTimeout      Cause = "timeout"       // the retransmission timer, RFC 6298
 	CauseAfterTimeout Cause = "after timeout" // was on its way when the timer went off
-	CauseFast         Cause = "fast"          // duplicate or selective acknowledgements, RFC 5681, 6675, 8985
-	CauseTailProbe    Cause = "tail probe"    // RFC 8985 section 7: nothing more came, the last segment asks
-	CauseStandstill   Cause = "standstill"    // nothing moved any more, and gVisor had no timer
+	CauseFast         Cause = "fast"          // duplicate or selective acknowledgements, RFC 5681, 6675
 	CauseHandshake    Cause = "handshake"     // the SYN or SYN-ACK was not answered
 	CauseWindowProbe  Cause = "window probe"  // the peer's window is closed
 	CauseKeepalive    Cause = "keepalive"     // a byte that the peer knows

@@ -52,9 +52,6 @@ type conn struct {
 	state   nx.CongestionEvent
 	timeout uint32 // behind the last byte that was on its way when the timer went off
 	expired bool   // timeout means something
-	probed  bool   // there was a tail loss probe since una moved
-
-	selective [2]bool // what the SYNs permit
 }
 
 // way is one direction of a connection.
@@ -186,9 +183,6 @@ func (c *conn) segmentSent(e *nx.SegmentEvent, at time.Duration) (s verdict) {
 		c.una, c.sackTop = e.Sequence, e.Sequence
 	}
 	c.sent.begin(e.Sequence, e.Flags)
-	if e.Flags&syn != 0 {
-		c.selective[0] = e.Selective
-	}
 	if e.Flags&ack != 0 {
 		c.got.acknowledged(e.Ack)
 	}
@@ -205,13 +199,11 @@ func (c *conn) segmentSent(e *nx.SegmentEvent, at time.Duration) (s verdict) {
 		return s
 	}
 	s.again, s.earlier = true, earlier
-	s.cause = c.why(e, at, earlier)
+	s.cause = c.why(e, at)
 	switch s.cause {
 	case CauseTimeout:
-		c.timeout, c.expired, c.probed, c.moved = c.sent.next, true, false, at
-	case CauseTailProbe:
-		c.probed, c.moved = true, at
-	case CauseWindowProbe, CauseStandstill:
+		c.timeout, c.expired, c.moved = c.sent.next, true, at
+	case CauseWindowProbe:
 		c.moved = at
 	}
 	if earlier.to != earlier.from {
@@ -234,17 +226,15 @@ type verdict struct {
 const aMoment = 2 * time.Millisecond
 
 // why is the reason of a retransmission. gVisor does not tell; what it has seen
-// and how long it has waited do. The stack tells of its own (nx.CauseStandstill).
-func (c *conn) why(e *nx.SegmentEvent, at time.Duration, earlier span) Cause {
-	from, to := reach(e)
+// and how long it has waited do.
+func (c *conn) why(e *nx.SegmentEvent, at time.Duration) Cause {
+	from, _ := reach(e)
 	rto := c.state.RTO
 	if rto == 0 {
 		rto = time.Second // RFC 6298 section 2.1
 	}
-	waited := at - max(c.moved, earlier.at)
+	waited := at - c.moved // since the timer was started: it goes on when something is sent again (snd.go, sendSegment)
 	switch {
-	case e.Cause == nx.CauseStandstill:
-		return CauseStandstill
 	case e.Flags&syn != 0:
 		return CauseHandshake
 	case before(from, c.una) && e.Length <= 1:
@@ -253,31 +243,25 @@ func (c *conn) why(e *nx.SegmentEvent, at time.Duration, earlier span) Cause {
 		return CauseWindowProbe
 	case c.expired && before(from, c.timeout) && waited < rto*9/10:
 		return CauseAfterTimeout
-	case to == c.sent.next && c.mayProbe() && at-c.heard > aMoment:
-		return CauseTailProbe
-	case from == c.una && waited >= rto*9/10 && at-c.heard > aMoment:
-		return CauseTimeout
-	case before(from, c.sackTop), c.dup >= 3 && from == c.una:
+	case c.missing(from) && at-c.heard <= aMoment:
 		return CauseFast
-	case c.state.State == "recovery", at-c.heard <= aMoment:
-		return CauseFast // what was sent later is acknowledged (RFC 8985 section 6.2)
+	case from == c.una && waited >= rto*9/10:
+		return CauseTimeout
+	case c.missing(from):
+		return CauseFast
 	}
 	return CauseUnknown
 }
 
-// mayProbe tells whether gVisor has set the timer for a tail loss probe and not
-// the one for a retransmission (rack.go, shouldSchedulePTO): both may go off after
-// the same time.
-func (c *conn) mayProbe() bool {
-	return c.selective[0] && c.selective[1] && !c.probed && !c.expired && c.state.State != "recovery" && !before(c.una, c.sackTop)
+// missing tells whether acknowledgements say that the byte got lost, or that recovery
+// goes on (RFC 6675 sections 4 and 5).
+func (c *conn) missing(from uint32) bool {
+	return before(from, c.sackTop) || c.dup >= 3 && from == c.una || c.state.State == "recovery"
 }
 
 // segmentReceived takes in a segment of the peer's.
 func (c *conn) segmentReceived(e *nx.SegmentEvent, at time.Duration) (s verdict) {
 	c.got.begin(e.Sequence, e.Flags)
-	if e.Flags&syn != 0 {
-		c.selective[1] = e.Selective
-	}
 	if e.Flags&ack != 0 {
 		c.ackReceived(e, at)
 	}
@@ -314,7 +298,7 @@ func (c *conn) ackReceived(e *nx.SegmentEvent, at time.Duration) {
 	c.heard = at
 	switch {
 	case before(c.una, e.Ack) && !before(c.sent.next, e.Ack):
-		c.una, c.moved, c.dup, c.probed = e.Ack, at, 0, false
+		c.una, c.moved, c.dup = e.Ack, at, 0
 		c.sent.acknowledged(e.Ack)
 		if c.expired && !before(e.Ack, c.timeout) {
 			c.expired = false

@@ -101,8 +101,6 @@ func words(v verdict) string {
 		CauseTimeout:      "the retransmission timer went off",
 		CauseAfterTimeout: "it was on its way when the retransmission timer went off",
 		CauseFast:         "duplicate or selective acknowledgements show that it is missing",
-		CauseTailProbe:    "tail loss probe",
-		CauseStandstill:   "nothing moved any more on the connection",
 		CauseHandshake:    "the handshake was not answered",
 		CauseWindowProbe:  "probe of a closed window",
 		CauseKeepalive:    "keepalive",
