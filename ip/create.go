@@ -162,12 +162,14 @@ func (inst *Instance) close() {
 	if t := inst.Transport(); t != nil {
 		t.Close()
 	}
-	// The stack resets what is open, while the link still carries the resets.
-	inst.stack.Close()
-	// The reader is joined before the stack is waited for: Wait holds the
-	// stack's lock while it waits for the link, and a reader that answers a
-	// frame needs that lock (ipv4.go, FindNICNameFromID).
+	// The reader is joined before the stack is closed, which empties no queue
+	// that a segment under delivery gets into meanwhile: its packets would be lost
+	// (dispatcher.go, queuePacket). And before it is waited for: Wait holds the
+	// stack's lock while it waits for the link, and a reader that answers a frame
+	// needs that lock (ipv4.go, FindNICNameFromID).
 	inst.endpoint.Stop()
+	// The stack resets what is open; the link still carries the resets.
+	inst.stack.Close()
 	inst.stack.Wait()
 	// What the last frames left behind.
 	inst.assembly.flush(inst, dropFragmentsFlushed)
