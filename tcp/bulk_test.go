@@ -2,6 +2,7 @@ package tcp_test
 
 import (
 	"testing"
+	"time"
 
 	"gonetx/ip/link/ram"
 	"gonetx/packetpool"
@@ -44,6 +45,10 @@ func TestMessagesStayWhole(t *testing.T) {
 			}
 		}
 
+		require.Eventually(t, func() bool { // the peer tells of half its window, which takes a whole queue
+			info, err := tcp.SocketInfoGet(client)
+			return assert.NoError(t, err) && info.TransmitQueueDepth == 0 && info.TransmitWindow > 100_000
+		}, 10*time.Second, time.Millisecond)
 		gate.set(true) // nothing is acknowledged
 		var left uint32
 		for range queue {
