@@ -15,7 +15,8 @@ import (
 // would be woken for nothing. The gate keeps back what may wait.
 //
 // At once goes: every second segment, and a super-segment of two; what says that
-// something is missing, or is asked for again; what opens a window that is
+// something is missing, or is asked for again, and the one that follows it, for the
+// peer repairs a loss (RFC 5681 section 4.2); what opens a window that is
 // nearly closed; the last one, behind which nothing is sent. A program that lets
 // one run out of time does not answer what it receives. Until it does, none waits.
 //
@@ -49,12 +50,10 @@ func (c *connection) mayWait(seg *ip.Segment) bool {
 	if c.release != nil || c.p.delays.off || seg.Payload > 0 || h.Flags() != header.TCPFlagAck || c.sender.hasFIN {
 		return false
 	}
-	ack := h.AckNumber()
-	if !before(r.acked, ack) || len(h) > header.TCPMinimumSize { // said again, or with what came ahead (SACK)
-		d.missing = true
-		return false
-	}
-	return !d.missing && len(r.ahead) == 0 && !d.unanswered &&
+	ack, filled := h.AckNumber(), d.missing
+	// Said again, also while the first one waits, or with what came ahead (SACK).
+	d.missing = !before(r.acked, ack) || d.waiting && ack == d.number || len(h) > header.TCPMinimumSize
+	return !d.missing && !filled && len(r.ahead) == 0 && !d.unanswered &&
 		d.segments < 2 && ack-r.acked < 2*r.mss && !before(r.edge, ack+4*r.mss)
 }
 
@@ -79,7 +78,7 @@ func (d *delay) acknowledges(ack uint32, data bool) {
 	if d.waiting && before(ack, d.number) {
 		return
 	}
-	d.waiting, d.segments, d.missing = false, 0, false
+	d.waiting, d.segments = false, 0
 }
 
 // sendDelayed is the timer.
