@@ -28,12 +28,15 @@ type nxduo struct {
 // costs by the packets that it takes, and each of its segments takes one, too, when
 // it is handed out, whose memory serves others: so packets hold several segments,
 // and all of it where one segment is as long as a super-segment, and there are
-// 8000 of them, which is a decent window for each of 64 connections. Outbound, a
-// packet is a message, and a message is a super-segment.
+// 8000 of them, which is a decent window for each of 64 connections. Where memory is
+// little, a packet holds one segment: the window is reckoned so. Outbound, a packet is
+// a message, and a message is a super-segment.
 const (
 	inMemory   = 64 << 20
 	inPayload  = 8192
 	inLarge    = 65536
+	inSmall    = 1536
+	inLittle   = 1 << 20 // bytes, up to which inSmall is better
 	outPayload = 65536
 
 	bulkWindow = 4 << 20  // bytes; it follows the pool where that is smaller
@@ -49,9 +52,12 @@ type host struct {
 }
 
 // inbound is the payload of inbound packets.
-func inbound(mtu int) uint32 {
-	if mtu > inPayload {
+func (s *host) inbound(mtu int) uint32 {
+	switch {
+	case mtu > inPayload:
 		return inLarge
+	case s.bytes(inMemory) <= inLittle:
+		return inSmall
 	}
 	return inPayload
 }
@@ -64,7 +70,7 @@ func newNXDuo(p part) (design, error) {
 
 // up makes the pools and the instance.
 func (s *host) up(mtu int, far, own []netip.Prefix) error {
-	if err := packetpool.PoolCreate(&s.in, "inbound", inbound(mtu), s.bytes(inMemory)); err != nil {
+	if err := packetpool.PoolCreate(&s.in, "inbound", s.inbound(mtu), s.bytes(inMemory)); err != nil {
 		return err
 	}
 	if err := packetpool.PoolCreate(&s.out, "outbound", outPayload, s.bytes(poolMemory)); err != nil {
@@ -129,7 +135,7 @@ func (s *host) down() error {
 
 func (d *nxduo) about() string {
 	return fmt.Sprintf("ip, tcp, smtp over %s; pools of %d MiB in packets of %d bytes in and %d MiB in packets of %d out",
-		offload(d.inst.Link()), d.bytes(inMemory)>>20, inbound(d.part.MTU), d.bytes(poolMemory)>>20, outPayload)
+		offload(d.inst.Link()), d.bytes(inMemory)>>20, d.inbound(d.part.MTU), d.bytes(poolMemory)>>20, outPayload)
 }
 
 func (d *nxduo) frames() Frames {

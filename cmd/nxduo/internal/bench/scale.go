@@ -67,7 +67,7 @@ type Verdict string
 
 const (
 	Linear    Verdict = "linear"     // the unit costs no more than at the number before
-	AsBare    Verdict = "as bare"    // it does, and so it does without our part
+	AsBare    Verdict = "as bare"    // it does, and so it does without our part, or costs about the same without
 	NotLinear Verdict = "NOT LINEAR" // it does, and our part is the reason
 )
 
@@ -116,7 +116,7 @@ func judge(all []Measured) {
 		case m.Design != NXDuo:
 		case growth <= tolerance:
 			m.Verdict = Linear
-		case m.ToBare != nil && p.ToBare != nil && *m.ToBare <= tolerance**p.ToBare:
+		case m.ToBare != nil && p.ToBare != nil && *m.ToBare <= tolerance*max(*p.ToBare, 1):
 			m.Verdict = AsBare
 		default:
 			m.Verdict = NotLinear

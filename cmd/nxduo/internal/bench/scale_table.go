@@ -11,8 +11,8 @@ import (
 func (r *ScaleReport) Table() string {
 	w := &strings.Builder{}
 	fmt.Fprintf(w, "%v; CPU time of the client per unit\n", r.Machine)
-	fmt.Fprintf(w, "b: to bare gVisor. x: to the row before; %s where it is no more than %.2f, or no more than %.2f beside what bare grows by\n",
-		Linear, tolerance, tolerance)
+	fmt.Fprintf(w, "b: to bare gVisor. x: to the row before; %s where it is no more than %.2f, %s where it is no more than %.2f beside what bare grows by, or b is no more\n",
+		Linear, tolerance, AsBare, tolerance)
 
 	fmt.Fprintf(w, "\n%-10s %11s %9s %9s %9s %-6s %6s %6s %9s  %s\n", "", "connections", "kernel", "bare", "nxduo", "", "b", "x", "B/frame", "")
 	kinds := kindsOf(r.Connections)

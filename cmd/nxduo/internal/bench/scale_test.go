@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// A cost that grows is not linear, unless bare gVisor's does so, too; one that falls is.
+// A cost that grows is not linear, unless bare gVisor's does so, too, or is the same; one
+// that falls is.
 func TestJudge(t *testing.T) {
 	n, b := Client{Design: NXDuo, MTU: small}, Client{Design: Bare, MTU: small}
 	list := []Measured{
@@ -16,6 +17,8 @@ func TestJudge(t *testing.T) {
 		{Kind: BulkIn, Client: b, Number: 1000, Cost: 210}, {Kind: BulkIn, Client: n, Number: 1000, Cost: 400, Frame: 1460},
 		{Kind: BulkOut, Client: n, Number: 1, Cost: 100}, {Kind: BulkOut, Client: n, Number: 10, Failure: "broken"},
 		{Kind: BulkOut, Client: n, Number: 100, Cost: 50}, {Kind: BulkOut, Client: n, Number: 1000, Cost: 90},
+		{Kind: RoundTrip, Client: b, Number: 1, Cost: 20}, {Kind: RoundTrip, Client: n, Number: 1, Cost: 10},
+		{Kind: RoundTrip, Client: b, Number: 10, Cost: 20}, {Kind: RoundTrip, Client: n, Number: 10, Cost: 24},
 	}
 	judge(list)
 	var verdicts []Verdict
@@ -24,7 +27,7 @@ func TestJudge(t *testing.T) {
 			verdicts = append(verdicts, m.Verdict)
 		}
 	}
-	assert.Equal(t, []Verdict{"", Linear, AsBare, NotLinear, "", "", Linear, NotLinear}, verdicts)
+	assert.Equal(t, []Verdict{"", Linear, AsBare, NotLinear, "", "", Linear, NotLinear, "", AsBare}, verdicts)
 	assert.InDelta(t, 1.2, *list[1].ToBare, 1e-9)
 	assert.InDelta(t, 2.0, *list[5].Growth, 1e-9)
 	assert.InDelta(t, 0.5, *list[10].Growth, 1e-9, "to the one before that could be measured")
