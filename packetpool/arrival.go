@@ -82,12 +82,16 @@ func (a *Arrival) Add(piece []byte) error {
 func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packet, int, error) {
 	const service = "packetpool.Arrival"
 	s := a.store
-	if s == nil || s.deleted.Load() {
+	if s == nil {
 		return messages, 0, nx.Fail(service, nx.PtrError, nil)
 	}
 	taken := 0
 	var err error
 	s.mu.Lock()
+	if s.deleted.Load() {
+		s.mu.Unlock()
+		return messages, 0, nx.Fail(service, nx.PtrError, errDeleted)
+	}
 	m := s.mine(bytes, a.hint)
 	if m != nil {
 		a.hint = m

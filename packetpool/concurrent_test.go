@@ -354,3 +354,31 @@ func TestFramesAndProgramsOnOnePool(t *testing.T) {
 	close(segments)
 	consumers.Wait()
 }
+
+// A pool is deleted while a program receives from it, and reads what it has
+// received: all its packets of a message, which stay as they are.
+func TestArrivalReadAndDeleteRace(t *testing.T) {
+	data := counting(150)
+	for range rounds {
+		pool := &packetpool.Pool{}
+		require.NoError(t, packetpool.PoolCreate(pool, "racing", 64, 24*124))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			a := pool.Arrive(queueOfS, 0)
+			for n := 0; n < 8 && a.Add(data) == nil; n++ {
+				p := a.Message()
+				got := make([]byte, len(data))
+				_, err := packetpool.DataRetrieve(p, got)
+				assert.NoError(t, err)
+				assert.Equal(t, data, got)
+			}
+		})
+		wg.Go(func() {
+			for range 3 {
+				_, _ = packetpool.PoolInfoGet(pool)
+			}
+			assert.NoError(t, packetpool.PoolDelete(pool))
+		})
+		wg.Wait()
+	}
+}

@@ -50,8 +50,13 @@ func (g *guard) retire(handle uint64) bool {
 	return true
 }
 
-// restore takes a retire back. Nobody has got a new handle meanwhile.
-func (g *guard) restore(handle uint64) { g.word.Store(handle) }
+// restore takes a retire back. Nobody has got a new handle meanwhile; PoolDelete
+// may have locked the packet.
+func (g *guard) restore(handle uint64) {
+	for !g.word.CompareAndSwap(following(handle), handle) {
+		runtime.Gosched()
+	}
+}
 
 // pass ends a lock and makes all handles stale. flag is onQueue when the new
 // handle is a transmit queue's.

@@ -2,7 +2,6 @@ package packetpool
 
 import (
 	"errors"
-
 	"sync/atomic"
 
 	"gonetx/packetpool/nx"
@@ -258,10 +257,14 @@ func (s *store) delete() bool {
 
 	// No packet changes hands from here on. What nobody has goes back to where
 	// the memory came from; what the program still has moves to memory that lives
-	// as long as its handle.
+	// as long as its handle. No service is at a message meanwhile: the first packet
+	// guards it, and a further one does not know which that is. A service locks one
+	// packet at a time, so nobody waits for another one with what is waited for here.
 	for _, b := range blocks {
 		b.mu.Lock()
-		s.mu.Lock()
+	}
+	s.mu.Lock()
+	for _, b := range blocks {
 		switch {
 		case b.frame != nil: // its memory goes with the frame
 		case b.state == free || b.state == inFlight:
@@ -271,7 +274,9 @@ func (s *store) delete() bool {
 			b.drop()
 			b.data = data
 		}
-		s.mu.Unlock()
+	}
+	s.mu.Unlock()
+	for _, b := range blocks {
 		b.mu.Unlock()
 	}
 	return true
