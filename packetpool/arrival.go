@@ -25,6 +25,7 @@ type Arrival struct {
 	headers int // bytes of room that a message is to have in front
 	message message
 	hint    *memory // in which the bytes before lay; see store.mine
+	packets int     // taken since the lock was
 	copies  []pending
 }
 
@@ -115,7 +116,10 @@ func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packe
 			messages = append(messages, a.Message())
 		}
 	}
+	left := s.freeLen
 	s.mu.Unlock()
+	s.recordPackets(false, a.packets, left, a.owner)
+	a.packets = 0
 	// Nobody else knows these packets but PoolDelete, and the stack holds the bytes.
 	for i := range a.copies {
 		c := &a.copies[i]
@@ -148,6 +152,7 @@ func (a *Arrival) add(in *memory, piece []byte) bool {
 			case b == nil && s.have(1):
 				b = s.takeBare()
 				s.share(b, in)
+				a.packets++
 			case b != nil && b.frame == nil:
 				s.inbound.remove(b)
 			}
@@ -179,6 +184,7 @@ func (a *Arrival) add(in *memory, piece []byte) bool {
 	for len(piece) > 0 {
 		if room == 0 {
 			b := s.take()
+			a.packets++
 			b.start(front)
 			b.assign(a.owner)
 			s.mark(b)

@@ -140,8 +140,7 @@ func (s *store) look(packets int, further bool) {
 		next := at.link
 		if !s.inbound.probe.shared(at.memory) {
 			s.inbound.remove(at)
-			s.put(at)
-			freed++
+			freed += s.put(at)
 		} else if !further {
 			break
 		} else if next != nil {
@@ -150,9 +149,7 @@ func (s *store) look(packets int, further bool) {
 		}
 		at = next
 	}
-	if freed > 0 && s.config.Recorder != nil {
-		s.recordPackets(true, freed, s.freeLen, Owner{Kind: Driver})
-	}
+	s.recordPackets(true, freed, s.freeLen, Owner{Kind: Driver})
 }
 
 // watch sets the timer that looks for packets in flight, when somebody waits

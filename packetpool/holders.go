@@ -152,10 +152,10 @@ func (s *store) recordEmpty(waited time.Duration, served bool) {
 	}
 }
 
-// recordPackets makes the event of packets that were taken or given back. left
-// is how many are free afterwards.
+// recordPackets makes the event of packets that were taken or given back, if there
+// are some. left is how many are free afterwards.
 func (s *store) recordPackets(released bool, packets, left int, owner Owner) {
-	if r := s.config.Recorder; r != nil {
+	if r := s.config.Recorder; r != nil && packets > 0 {
 		e := nx.PacketEvent{Pool: s.name, Released: released, Packets: packets, Free: left}
 		if owner != (Owner{}) {
 			e.Owner = owner.String()

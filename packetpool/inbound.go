@@ -162,6 +162,7 @@ func (pool *Pool) admit(size int) (Frame, bool) {
 // are free when kept is, another packet of the frame; at once without one. The
 // frame ends. The caller holds s.mu.
 func (s *store) lost(f *frame, kept *block) {
+	freed := 0
 	for _, b := range f.blocks {
 		if b == nil {
 			continue
@@ -169,11 +170,11 @@ func (s *store) lost(f *frame, kept *block) {
 		b.frame = nil
 		switch {
 		case b.memory.view != nil:
-			s.put(b)
+			freed += s.put(b)
 		case s.deleted.Load():
 		case kept == nil:
 			s.renew(b)
-			s.put(b)
+			freed += s.put(b)
 		default:
 			s.renew(b)
 			b.riders, kept.riders = kept.riders, b
@@ -182,6 +183,7 @@ func (s *store) lost(f *frame, kept *block) {
 	clear(f.blocks)
 	f.blocks = f.blocks[:0]
 	s.inbound.frames = append(s.inbound.frames, f)
+	s.recordPackets(true, freed, s.freeLen, Owner{Kind: Driver})
 }
 
 func (s *store) packetsFor(bytes int) int { return (bytes + s.payload - 1) / s.payload }

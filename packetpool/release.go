@@ -88,10 +88,11 @@ func (b *block) freeMessage() {
 }
 
 // putChain gives the packets of a message back up to the first one of another
-// pool, which it answers. The caller holds s.mu, which is free afterwards.
+// pool, which it answers. Those that the stack still has follow later. The caller
+// holds s.mu, which is free afterwards.
 func (s *store) putChain(b *block) *block {
 	n, owner := 0, b.holder()
-	for ; b != nil && b.store == s; n++ {
+	for b != nil && b.store == s {
 		next := b.next // put may give the packet to somebody else
 		if b.borrowed {
 			b.leave()
@@ -99,7 +100,7 @@ func (s *store) putChain(b *block) *block {
 		if b.borrowed && b.memory != nil && s.shared(b) {
 			s.inbound.keep(b)
 		} else {
-			s.put(b)
+			n += s.put(b)
 		}
 		b = next
 	}

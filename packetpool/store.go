@@ -192,11 +192,13 @@ func (s *store) strip(b *block) {
 }
 
 // put gives a packet to the oldest waiter, or to the free list when nobody
-// waits. The caller holds s.mu; whoever had the packet knows it no more.
-func (s *store) put(b *block) {
+// waits. It answers how many packets that were, the one and those that are free
+// with it. The caller holds s.mu; whoever had the packet knows it no more.
+func (s *store) put(b *block) int {
+	n := 1
 	if riders := b.riders; riders != nil {
 		b.riders = nil
-		s.put(riders)
+		n += s.put(riders)
 	}
 	if w := s.waiters.first; w != nil {
 		s.waiters.remove(w)
@@ -207,14 +209,15 @@ func (s *store) put(b *block) {
 		b.site = w.site
 		w.block = b
 		w.Resume()
-		return
+		return n
 	}
 	if s.deleted.Load() {
 		b.state = free
 		b.drop()
-		return
+		return n
 	}
 	b.toFree()
+	return n
 }
 
 // toFree puts a packet on the free list.
