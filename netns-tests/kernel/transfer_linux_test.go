@@ -74,6 +74,32 @@ func receiveAll(s *tcp.Socket, sum hash.Hash, n int) error {
 	return nil
 }
 
+// bothWays sends n bytes each way at the same time, in messages and in writes of
+// those sizes, and compares what arrives.
+func (w *world) bothWays(t *testing.T, c joined, n, message, write int) {
+	t.Helper()
+	out, in := newStream(1, n), newStream(2, n)
+	sent := running(t, func() error { return w.sendAll(c.socket, out, message) })
+	wrote := running(t, func() error {
+		_, err := io.CopyBuffer(onlyWriter{c.kernel}, onlyReader{in}, make([]byte, write))
+		return err
+	})
+	atKernel, atStack := sha256.New(), sha256.New()
+	read := running(t, func() error { _, err := io.CopyN(atKernel, c.kernel, int64(n)); return err })
+	require.NoError(t, receiveAll(c.socket, atStack, n))
+	sent()
+	wrote()
+	read()
+	assert.Equal(t, out.sum.Sum(nil), atKernel.Sum(nil), "what the kernel has received")
+	assert.Equal(t, in.sum.Sum(nil), atStack.Sum(nil), "what the stack has received")
+}
+
+// onlyWriter and onlyReader keep io.Copy from passing over its buffer.
+type (
+	onlyWriter struct{ io.Writer }
+	onlyReader struct{ io.Reader }
+)
+
 // A hundred megabytes each way, both at the same time, and not a byte wrong.
 func TestTransfer(t *testing.T) {
 	n := 100_000_000
@@ -83,23 +109,9 @@ func TestTransfer(t *testing.T) {
 	roles(t, func(t *testing.T, f family, server bool) {
 		w := newWorld(t, nil)
 		c := w.join(t, f, server, 65535, &tcp.Config{TransmitQueue: 200})
-		out, in := newStream(1, n), newStream(2, n)
 		began := time.Now()
-		sent := running(t, func() error { return w.sendAll(c.socket, out, 4000) })
-		wrote := running(t, func() error { _, err := io.CopyBuffer(c.kernel, in, make([]byte, 65536)); return err })
-		atKernel := sha256.New()
-		read := running(t, func() error {
-			_, err := io.CopyN(atKernel, c.kernel, int64(n))
-			return err
-		})
-		atStack := sha256.New()
-		require.NoError(t, receiveAll(c.socket, atStack, n))
-		sent()
-		wrote()
-		read()
+		w.bothWays(t, c, n, 4000, 65536)
 		took := time.Since(began).Seconds()
-		assert.Equal(t, out.sum.Sum(nil), atKernel.Sum(nil), "what the kernel has received")
-		assert.Equal(t, in.sum.Sum(nil), atStack.Sum(nil), "what the stack has received")
 		t.Logf("%d bytes each way in %.1f s, %.0f MB/s in all", n, took, float64(2*n)/took/1e6)
 	})
 }
@@ -191,30 +203,9 @@ func TestTinySegmentsAndWindows(t *testing.T) {
 	roles(t, func(t *testing.T, f family, server bool) {
 		w := newWorld(t, nil)
 		c := w.join(t, f, server, 500, nil, smallest, option{unix.IPPROTO_TCP, unix.TCP_MAXSEG, 100})
-		const n = 100_000
-		out, in := newStream(4, n), newStream(5, n)
-		sent := running(t, func() error { return w.sendAll(c.socket, out, 999) })
-		wrote := running(t, func() error {
-			_, err := io.CopyBuffer(onlyWriter{c.kernel}, onlyReader{in}, make([]byte, 7))
-			return err
-		})
-		atKernel := sha256.New()
-		read := running(t, func() error { _, err := io.CopyN(atKernel, c.kernel, n); return err })
-		atStack := sha256.New()
-		require.NoError(t, receiveAll(c.socket, atStack, n))
-		sent()
-		wrote()
-		read()
-		assert.Equal(t, out.sum.Sum(nil), atKernel.Sum(nil))
-		assert.Equal(t, in.sum.Sum(nil), atStack.Sum(nil))
+		w.bothWays(t, c, 100_000, 999, 7)
 	})
 }
-
-// onlyWriter and onlyReader keep io.Copy from passing over its buffer.
-type (
-	onlyWriter struct{ io.Writer }
-	onlyReader struct{ io.Reader }
-)
 
 // A window of the kernel's that closes: with NoWait the send says so, with a
 // wait it goes on when the kernel's program reads; meanwhile the window is
@@ -369,23 +360,12 @@ func TestWindowScaling(t *testing.T) {
 // A wire that loses, repeats, reorders and damages what it carries: every byte
 // arrives, once, and in order.
 func TestTransferOverABadWire(t *testing.T) {
-	const n = 500_000
 	roles(t, func(t *testing.T, f family, server bool) {
 		bad := fault.Chances{Drop: 0.02, Duplicate: 0.02, Reorder: 0.02, Corrupt: 0.01}
 		wrap := func(d link.Driver) link.Driver { return fault.Wrap(d, fault.Config{Seed: 11, In: bad, Out: bad}) }
 		w := newWorldOn(t, wrap, nil, 1536, 1024, 256)
 		c := w.join(t, f, server, 65535, nil)
-		out, in := newStream(12, n), newStream(13, n)
-		sent := running(t, func() error { return w.sendAll(c.socket, out, 1400) })
-		wrote := running(t, func() error { _, err := io.Copy(c.kernel, in); return err })
-		atKernel, atStack := sha256.New(), sha256.New()
-		read := running(t, func() error { _, err := io.CopyN(atKernel, c.kernel, n); return err })
-		require.NoError(t, receiveAll(c.socket, atStack, n))
-		sent()
-		wrote()
-		read()
-		assert.Equal(t, out.sum.Sum(nil), atKernel.Sum(nil))
-		assert.Equal(t, in.sum.Sum(nil), atStack.Sum(nil))
+		w.bothWays(t, c, 500_000, 1400, 65536)
 		info, err := tcp.SocketInfoGet(c.socket)
 		require.NoError(t, err)
 		assert.Positive(t, info.RetransmittedPackets, "the wire is bad")

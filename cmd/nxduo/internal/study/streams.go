@@ -13,19 +13,31 @@ import (
 // The workloads over plain TCP. Every byte that arrives is compared with what
 // was sent.
 
-// bulkOut sends a stream.
-func bulkOut(j *job) (err error) {
-	stop, err := j.serve(streamPort, func(c net.Conn) error { return readStream(c, j.bytes) })
+// over serves a port at the other end and runs a connection to it.
+func (j *job) over(name string, port uint16, there func(net.Conn) error, here func(*tcp.Socket) error) (err error) {
+	stop, err := j.serve(port, there)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	s, end, err := j.socket("stream", streamPort)
+	return j.run(name, port, here)
+}
+
+// run runs a connection.
+func (j *job) run(name string, port uint16, here func(*tcp.Socket) error) (err error) {
+	s, end, err := j.socket(name, port)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	return j.stream(s, j.bytes)
+	return here(s)
+}
+
+// bulkOut sends a stream.
+func bulkOut(j *job) error {
+	return j.over("stream", streamPort,
+		func(c net.Conn) error { return readStream(c, j.bytes) },
+		func(s *tcp.Socket) error { return j.stream(s, j.bytes) })
 }
 
 // stream sends so many bytes of the pattern, a segment at a time.
@@ -72,17 +84,12 @@ func readStream(c net.Conn, bytes int64) error {
 }
 
 // bulkIn receives a stream.
-func bulkIn(j *job) (err error) {
-	stop, err := j.serve(streamPort, func(c net.Conn) error { return writeStream(c, j.bytes) })
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	s, end, err := j.socket("stream", streamPort)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
+func bulkIn(j *job) error {
+	return j.over("stream", streamPort, func(c net.Conn) error { return writeStream(c, j.bytes) }, j.takeStream)
+}
+
+// takeStream receives the pattern to its end.
+func (j *job) takeStream(s *tcp.Socket) error {
 	buf := make([]byte, largest)
 	for at := int64(0); ; {
 		n, err := j.receive(s, buf)
@@ -134,18 +141,10 @@ func respond(c net.Conn, bytes int64) error {
 }
 
 // requests sends requests, each after the response to the one before.
-func requests(j *job) (err error) {
-	stop, err := j.serve(requestPort, func(c net.Conn) error { return respond(c, j.bytes) })
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	s, end, err := j.socket("request", requestPort)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
-	return j.exchange(s, j.times)
+func requests(j *job) error {
+	return j.over("request", requestPort,
+		func(c net.Conn) error { return respond(c, j.bytes) },
+		func(s *tcp.Socket) error { return j.exchange(s, j.times) })
 }
 
 // exchange sends requests on a connection and reads the responses.
@@ -179,17 +178,10 @@ func many(j *job) (err error) {
 	var group sync.WaitGroup
 	errs := make([]error, j.times)
 	for i := range errs {
-		group.Go(func() { errs[i] = j.single(fmt.Sprintf("connection %d", i+1)) })
+		group.Go(func() {
+			errs[i] = j.run(fmt.Sprintf("connection %d", i+1), requestPort, func(s *tcp.Socket) error { return j.exchange(s, 1) })
+		})
 	}
 	group.Wait()
 	return errors.Join(errs...)
-}
-
-func (j *job) single(name string) (err error) {
-	s, end, err := j.socket(name, requestPort)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	defer func() { err = errors.Join(err, end()) }()
-	return j.exchange(s, 1)
 }
