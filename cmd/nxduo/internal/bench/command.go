@@ -32,8 +32,8 @@ type flags struct {
 	Family   []int         `help:"IP families to measure (4,6)." enum:"4,6" placeholder:"4|6"`
 	MTU      []int         `name:"mtu" help:"MTU of the TUN devices. Default: 1500, and for bulk also 65535." placeholder:"BYTES"`
 	AtOnce   []int         `help:"Connections or clients at once (1,64)." placeholder:"N"`
-	Rounds   int           `help:"Rounds, of which the median counts." default:"3"`
-	Duration time.Duration `help:"How long one measurement takes." default:"500ms"`
+	Rounds   int           `help:"Rounds, of which the median counts." default:"5"`
+	Duration time.Duration `help:"How long one measurement takes." default:"250ms"`
 	JSON     bool          `name:"json" help:"Print JSON instead of the table."`
 	Quiet    bool          `help:"No progress on standard error."`
 	Profile  string        `help:"Folder for CPU profiles of the stacks, one for each measurement." type:"existingdir" placeholder:"DIR"`
@@ -116,7 +116,7 @@ type Scaling struct {
 	Connections []int         `help:"Connections at once (1,10,100,1000)." placeholder:"N"`
 	Sizes       []int         `help:"Bytes of a transfer (1000 to 1000000000)." placeholder:"BYTES"`
 	Pools       []int         `help:"Bytes of memory of each pool (524288,4194304,33554432)." placeholder:"BYTES"`
-	Rounds      int           `help:"Rounds of connections at once, of which the median counts." default:"3"`
+	Rounds      int           `help:"Rounds of connections at once, of which the median counts." default:"5"`
 	Duration    time.Duration `help:"How long one measurement takes, at least." default:"300ms"`
 	JSON        bool          `name:"json" help:"Print JSON."`
 	Quiet       bool          `help:"No progress on standard error."`
@@ -137,7 +137,7 @@ func (c *Scaling) Run(parent *Command) error {
 	}
 	o := ScaleOptions{Connections: c.Connections, Sizes: c.Sizes, Pools: c.Pools, Rounds: c.Rounds, Duration: c.Duration}
 	if !c.Quiet {
-		show := &progress{w: parent.Err, overwrite: isTerminal(parent.Err), left: 2 * time.Minute}
+		show := &progress{w: parent.Err, overwrite: isTerminal(parent.Err), left: 210 * time.Second}
 		o.Progress = show.step
 		defer show.end()
 	}

@@ -134,8 +134,8 @@ func (s *host) down() error {
 }
 
 func (d *nxduo) about() string {
-	return fmt.Sprintf("ip, tcp, smtp over %s; pools of %d MiB in packets of %d bytes in and %d MiB in packets of %d out",
-		offload(d.inst.Link()), d.bytes(inMemory)>>20, d.inbound(d.part.MTU), d.bytes(poolMemory)>>20, outPayload)
+	return fmt.Sprintf("ip, tcp, smtp over %s; pools of %s in packets of %d bytes in and %s in packets of %d out",
+		offload(d.inst.Link()), byteSize(int(d.bytes(inMemory))), d.inbound(d.part.MTU), byteSize(int(d.bytes(poolMemory))), outPayload)
 }
 
 func (d *nxduo) frames() Frames {

@@ -13,7 +13,7 @@ import (
 // Options of a run. The zero Options measure everything.
 type Options struct {
 	Selection
-	Rounds   int           // zero: 3
+	Rounds   int           // zero: 5
 	Duration time.Duration // of one measurement; zero: 500 ms
 	Profiles string        // folder for CPU profiles of the stacks; empty: none
 	NoExtras bool          // no memory, no instances
@@ -26,8 +26,8 @@ type Options struct {
 }
 
 const (
-	defaultRounds   = 3
-	defaultDuration = 500 * time.Millisecond
+	defaultRounds   = 5
+	defaultDuration = 250 * time.Millisecond
 
 	warm      = 100 * time.Millisecond // before each measurement: windows open, queues fill
 	warmMany  = 400 * time.Millisecond // of many streams, which find out how much each may send

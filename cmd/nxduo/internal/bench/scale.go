@@ -17,8 +17,8 @@ type ScaleOptions struct {
 	Connections []int         // at once, ascending
 	Sizes       []int         // bytes of a transfer, ascending
 	Pools       []int         // bytes of memory of each pool
-	Rounds      int           // of connections at once; zero: 3
-	Duration    time.Duration // of one measurement, at least
+	Rounds      int           // of connections at once; zero: 5
+	Duration    time.Duration // of one measurement of connections, at least; of transfers half of it
 
 	Progress func(what string, done, of int)
 }
@@ -171,32 +171,50 @@ func atOnce(many *Report) (list []Measured) {
 	return list
 }
 
-// scale measures the transfers, those of one size one client after the other.
+// transferRounds is how often transfers of one size are measured: the median counts.
+const transferRounds = 3
+
+// scale measures the transfers, those of one size in turns.
 func scale(ctx context.Context, l lab, o ScaleOptions, clients []Client, r *ScaleReport, step func(string)) {
 	for _, kind := range []Kind{BulkOut, BulkIn} {
 		for _, size := range o.Sizes {
-			for _, c := range clients {
-				m := Measured{Kind: kind, Client: c, Number: size}
-				port := kind.port()
-				if kind == BulkIn {
-					port = portSource // a cue would be a part of each transfer
+			rates, costs, failures := map[Client][]float64{}, map[Client][]float64{}, map[Client]string{}
+			for range transferRounds {
+				for _, c := range clients {
+					a, err := transferOf(ctx, l, c, kind, size, o.Duration/2)
+					if err != nil {
+						failures[c] = err.Error()
+					} else {
+						rates[c] = append(rates[c], kind.rate(a.Units*float64(size), a.Seconds))
+						costs[c] = append(costs[c], kind.cost(a.Units*float64(size), a.CPU))
+					}
+					step(fmt.Sprintf("%s of %d bytes, %s", kind, size, c))
+					if ctx.Err() != nil {
+						return
+					}
 				}
-				to := netip.AddrPortFrom(l.peer(c, 4), port)
-				limit, cancel := context.WithTimeout(ctx, o.Duration+6*patience)
-				a, err := ask(limit, l, c, order{Transfer: &transfer{Kind: kind, To: to, Size: size, For: o.Duration}})
-				cancel()
-				if m.Failure = text(err); err == nil && a.Units > 0 {
-					m.Rate = kind.rate(a.Units*float64(size), a.Seconds)
-					m.Cost = kind.cost(a.Units*float64(size), a.CPU)
+			}
+			for _, c := range clients {
+				m := Measured{Kind: kind, Client: c, Number: size, Failure: failures[c]}
+				if m.Failure == "" {
+					m.Rate, m.Cost = median(rates[c]), median(costs[c])
 				}
 				r.Transfers = append(r.Transfers, m)
-				step(fmt.Sprintf("%s of %d bytes, %s", kind, size, c))
-				if ctx.Err() != nil {
-					return
-				}
 			}
 		}
 	}
+}
+
+// transferOf has a client make transfers, for so long at least.
+func transferOf(ctx context.Context, l lab, c Client, kind Kind, size int, at time.Duration) (answer, error) {
+	port := kind.port()
+	if kind == BulkIn {
+		port = portSource // a cue would be a part of each transfer
+	}
+	to := netip.AddrPortFrom(l.peer(c, 4), port)
+	limit, cancel := context.WithTimeout(ctx, at+6*patience)
+	defer cancel()
+	return ask(limit, l, c, order{Transfer: &transfer{Kind: kind, To: to, Size: size, For: at}})
 }
 
 // transfer asks a client for transfers of so many bytes, for some time.

@@ -21,7 +21,7 @@ func Scale(ctx context.Context, o ScaleOptions) (*ScaleReport, error) {
 	for _, pool := range o.Pools {
 		clients = append(clients, Client{Design: NXDuo, MTU: small, Pool: uint32(pool)})
 	}
-	of := o.Rounds*len(selection.cells()) + 2*len(o.Sizes)*len(clients)
+	of := o.Rounds*len(selection.cells()) + 2*transferRounds*len(o.Sizes)*len(clients)
 	done := 0
 	step := func(what string) {
 		done++

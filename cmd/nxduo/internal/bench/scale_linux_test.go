@@ -13,12 +13,12 @@ func TestScale(t *testing.T) {
 	var steps []int
 	r, err := Scale(t.Context(), ScaleOptions{
 		Connections: []int{1, 20}, Sizes: []int{1000, 1 << 20}, Pools: []int{512 << 10, 1 << 20}, Rounds: 1, Duration: 20 * time.Millisecond,
-		Progress: func(_ string, done, of int) { steps = append(steps, done); assert.Equal(t, 18+16, of) },
+		Progress: func(_ string, done, of int) { steps = append(steps, done); assert.Equal(t, 18+3*16, of) },
 	})
 	require.NoError(t, err)
 	t.Log("\n" + r.Table())
 	assert.False(t, r.Failed())
-	assert.Len(t, steps, 34)
+	assert.Len(t, steps, 18+3*16)
 	require.Len(t, r.Connections, 18)
 	require.Len(t, r.Transfers, 16)
 	for _, list := range [][]Measured{r.Connections, r.Transfers} {
