@@ -168,12 +168,14 @@ func (a *Arrival) add(in *memory, piece []byte) bool {
 		front = a.front(len(piece))
 	}
 	if need := s.packetsFor(front + len(piece) - room); !s.have(need) {
-		if b == nil {
+		if b == nil || len(piece) > s.payload {
 			return false
 		}
 		// The program was faster than the reader, which has not taken the pool's
 		// reference back yet: the packet moves to memory that is certainly its own.
-		from := in.size - cap(piece)
+		// Where the stack has replaced the old one, the bytes lie in what was that
+		// once, and perhaps behind where a packet ends.
+		from := min(in.size-cap(piece), s.payload-len(piece))
 		b.frame.blocks[b.index], b.frame = nil, nil
 		s.renew(b)
 		copy(b.data[from:], piece)

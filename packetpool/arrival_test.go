@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
@@ -360,4 +361,39 @@ func BenchmarkArrival(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Memory that the stack has replaced in a frame is gVisor's again, and may be what
+// the next bytes lie in before the reader has taken its frame back. They are not the
+// packet's, and reach further than a packet does.
+func TestArrivalOfBytesInMemoryThatWasAPackets(t *testing.T) {
+	pool := nxtest.NewPool(t, 100, 1)
+	r := newReader(pool)
+	again := 0
+	for range 50 {
+		area := r.Reserve(100)[0]
+		pkt, frame := r.read(t, counting(100))
+		early := pkt.Clone()
+		_, ok := pkt.NetworkHeader().Consume(40) // copies what is shared
+		require.True(t, ok)
+		early.DecRef()
+		other := buffer.NewViewSize(128)
+		if bytes := other.AsSlice(); &bytes[0] == &area[0] {
+			again++
+		}
+		_, err := other.WriteAt(counting(128), 0)
+		require.NoError(t, err)
+
+		a := pool.Arrive(queueOfS, 0)
+		if a.Add(other.AsSlice()[110:]) == nil {
+			p := a.Message()
+			assert.Equal(t, counting(128)[110:], retrieve(t, p))
+			require.NoError(t, packetpool.Release(p))
+		}
+		other.Release()
+		reclaim(frame, pkt)
+		pkt.DecRef()
+		require.Equal(t, 1, free(t, pool))
+	}
+	t.Logf("%d of 50 were the packet's", again)
 }
