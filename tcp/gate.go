@@ -418,7 +418,7 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		c.reach(t.fin + 1)
 	}
 	if c.awaits() {
-		c.p.count()
+		c.p.expect()
 	}
 	if flags.Contains(header.TCPFlagAck) && r.started {
 		ack := h.AckNumber()

@@ -47,10 +47,10 @@ func (c *connection) left(now time.Duration) time.Duration {
 	return c.moved + patience - now
 }
 
-// count sets the timer. The caller holds the protocol's lock.
-func (p *protocol) count() {
-	if !p.counting {
-		p.counting = true
+// expect sets the timer: something is awaited. The caller holds the protocol's lock.
+func (p *protocol) expect() {
+	if !p.expecting {
+		p.expecting = true
 		p.clock.AfterFunc(lookEvery, p.look)
 	}
 }
@@ -71,7 +71,7 @@ func (p *protocol) look() {
 			over = append(over, c)
 		}
 	}
-	if p.counting = next > 0; p.counting {
+	if p.expecting = next > 0; p.expecting {
 		p.clock.AfterFunc(next, p.look)
 	}
 	slices.SortFunc(over, func(a, b *connection) int { return cmp.Compare(a.socket.serial, b.socket.serial) })

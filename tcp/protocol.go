@@ -37,7 +37,7 @@ type protocol struct {
 	serial      uint64                           // sockets created so far
 	raw         map[*stack.PacketBuffer]*control // on their way to the gate: not gVisor's
 	fast        fastTimer
-	counting    bool // the timer of outlived is set
+	expecting   bool // the timer of outlived is set
 	delays      delays
 	shares      shares
 	spare       stock
