@@ -51,10 +51,13 @@ func (c *connection) mayWait(seg *ip.Segment) bool {
 		return false
 	}
 	ack, filled := h.AckNumber(), d.missing
+	if ack == r.first && len(r.ahead) == 0 {
+		return false // it ends the handshake, and says nothing again
+	}
 	// Said again, also while the first one waits, or with what came ahead (SACK).
 	d.missing = !before(r.acked, ack) || d.waiting && ack == d.number || len(h) > header.TCPMinimumSize
 	return !d.missing && !filled && len(r.ahead) == 0 && !d.unanswered &&
-		d.segments < 2 && ack-r.acked < 2*r.mss && !before(r.edge, ack+4*r.mss)
+		d.segments < 2 && ack-r.acked < 2*r.mss && !before(r.edge, ack+r.low())
 }
 
 // wait keeps an acknowledgement back. The caller holds the protocol's lock.

@@ -75,3 +75,21 @@ func TestAcknowledgementOfAFIN(t *testing.T) {
 		assert.Equal(t, tcp.TimedWait, stateOf(t, w.client))
 	}
 }
+
+// In a dialogue through a window of one segment, that of package smtp, no
+// acknowledgement goes by itself but the one that ends the handshake: each rides on the
+// next request, also that of the greeting.
+func TestDialogueThroughASmallWindow(t *testing.T) {
+	w := newSlow(t, false, 1460, nil)
+	w.Sleep(5)
+	for range 5 {
+		w.do(func() {
+			require.NoError(t, tcp.SocketSend(w.server, w.b.message(t, []byte("250 go on\r\n")), nx.NoWait))
+		})
+		receive(t, w.client, nx.NoWait)
+		w.send("MAIL FROM:<somebody>\r\n")
+		receive(t, w.server, nx.NoWait)
+	}
+	assert.Len(t, w.ticks("A", "A", 0), 1)
+	assert.Empty(t, w.ticks("B", "A", 0))
+}

@@ -15,6 +15,7 @@ type receiver struct {
 
 	started bool
 	super   bool   // a super-segment has come
+	first   uint32 // number of the first byte
 	next    uint32 // behind what has come in order, as seen at the gate
 	read    uint32 // behind what the program has taken, or what lies in queue
 	acked   uint32 // the last acknowledgement number that went out
@@ -77,7 +78,7 @@ func later(a, b uint32) uint32 {
 func (r *receiver) start(syn uint32) {
 	*r = receiver{
 		size: r.size, share: r.share, mss: r.mss, shift: r.shift, early: r.early,
-		started: true, next: syn + 1, read: syn + 1, acked: syn + 1, edge: syn + 1 + r.share,
+		started: true, first: syn + 1, next: syn + 1, read: syn + 1, acked: syn + 1, edge: syn + 1 + r.share,
 	}
 }
 
@@ -214,6 +215,11 @@ func (r *receiver) step() uint32 {
 	}
 	return step
 }
+
+// low is a window that is nearly closed: four segments, but a kilobyte is enough for the
+// next words of a dialogue. With more, no acknowledgement could wait where the window is
+// one segment, as that of package smtp is.
+func (r *receiver) low() uint32 { return min(4*r.mss, 1000) }
 
 // superSegment is about the largest (link.Info.Offload).
 const superSegment = 64 << 10
