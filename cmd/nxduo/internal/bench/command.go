@@ -116,7 +116,7 @@ type Scaling struct {
 	Connections []int         `help:"Connections at once (1,10,100,1000)." placeholder:"N"`
 	Sizes       []int         `help:"Bytes of a transfer (1000 to 1000000000)." placeholder:"BYTES"`
 	Pools       []int         `help:"Bytes of memory of each pool (524288,4194304,33554432)." placeholder:"BYTES"`
-	Rounds      int           `help:"Rounds of connections at once, of which the median counts." default:"5"`
+	Rounds      int           `help:"Rounds of connections at once, of which the cheapest counts." default:"5"`
 	Duration    time.Duration `help:"How long one measurement takes, at least." default:"300ms"`
 	JSON        bool          `name:"json" help:"Print JSON."`
 	Quiet       bool          `help:"No progress on standard error."`

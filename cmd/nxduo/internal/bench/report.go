@@ -162,18 +162,9 @@ func (r *Report) find(w Workload, d Name) *Result {
 	return nil
 }
 
-// costRatio is ratio of the CPU time per unit.
-func (r *Result) costRatio(yardstick *Result) *float64 {
-	return r.compare(yardstick, func(s Sample) float64 { return s.Cost })
-}
-
 // ratio compares with a yardstick round by round, so that what slows the
 // machine down for a while slows both.
 func (r *Result) ratio(yardstick *Result) *float64 {
-	return r.compare(yardstick, func(s Sample) float64 { return s.Rate })
-}
-
-func (r *Result) compare(yardstick *Result, of func(Sample) float64) *float64 {
 	if yardstick == nil {
 		return nil
 	}
@@ -181,7 +172,7 @@ func (r *Result) compare(yardstick *Result, of func(Sample) float64) *float64 {
 	for _, s := range r.Samples {
 		for _, y := range yardstick.Samples {
 			if s.Round == y.Round {
-				ratios = append(ratios, of(s)/of(y))
+				ratios = append(ratios, s.Rate/y.Rate)
 			}
 		}
 	}

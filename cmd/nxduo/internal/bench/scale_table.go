@@ -10,7 +10,7 @@ import (
 // Table is the report for people.
 func (r *ScaleReport) Table() string {
 	w := &strings.Builder{}
-	fmt.Fprintf(w, "%v; CPU time of the client per unit\n", r.Machine)
+	fmt.Fprintf(w, "%v; CPU time of the client per unit, of several rounds the least\n", r.Machine)
 	fmt.Fprintf(w, "b: to bare gVisor. x: to the row before; %s where it is no more than %.2f, %s where it is no more than %.2f beside what bare grows by, or b is no more\n",
 		Linear, tolerance, AsBare, tolerance)
 
