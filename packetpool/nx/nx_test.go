@@ -183,6 +183,9 @@ func TestSuspensionAgain(t *testing.T) {
 		require.True(t, s.Resume())
 		assert.True(t, s.Await(nx.WaitForever), "also without a time")
 		require.True(t, s.Again())
+		require.True(t, s.Resume())
+		assert.True(t, s.Await(nx.NoWait), "or without waiting")
+		require.True(t, s.Again())
 	}
 	assert.False(t, s.Await(1), "its own timer, set again")
 	assert.False(t, s.Again(), "it has gone off")

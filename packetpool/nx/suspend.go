@@ -45,7 +45,9 @@ func (s *Suspension) Resume() bool { return s.fire(resumed) }
 // and false when the wait ran out.
 func (s *Suspension) Await(wait Wait) bool {
 	if wait == NoWait {
-		return !s.fire(expired)
+		resumed := !s.fire(expired)
+		<-s.woken // it has been fired now, by whomever
+		return resumed
 	}
 	// The timer is set before the caller parks: a driven clock goes on when
 	// everybody is parked, and must know by then until when.
