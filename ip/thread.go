@@ -62,14 +62,23 @@ func (t *thread) wake() {
 }
 
 func (t *thread) run() {
-	defer close(t.ended)
-	if p, ok := t.clock.(nx.Parker); ok {
-		defer p.Park()
-	}
+	over := false
+	defer func() {
+		if !over { // the callback has ended its goroutine, as FailNow of package testing does
+			t.running.Store(false)
+			go t.run()
+			return
+		}
+		if p, ok := t.clock.(nx.Parker); ok {
+			p.Park()
+		}
+		close(t.ended)
+	}()
 	t.id.Store(goroutineID())
 	for {
 		callback, ok := t.next()
 		if !ok {
+			over = true
 			return
 		}
 		t.running.Store(true)
