@@ -16,7 +16,8 @@ type queuer interface {
 
 // Queue hands a segment of the flow between local and remote to gVisor's endpoint of
 // that connection, past the gate and the stack's network layer. Its headers have been
-// consumed, and its checksum is right.
+// consumed, and its checksum is right. The packet stays the caller's, who lets go of
+// it: gVisor takes a reference of its own (dispatcher.go, queuePacket).
 func (inst *Instance) Queue(to stack.TransportEndpoint, local, remote netip.AddrPort, pkt *stack.PacketBuffer) {
 	pkt.NICID = nic
 	pkt.TransportProtocolNumber = header.TCPProtocolNumber

@@ -21,7 +21,7 @@ func TestForwarderMakesFaults(t *testing.T) {
 	r := routed(t, RoutedConfig{Faults: &faults})
 	for _, server := range []netip.Prefix{Server4, Server6} {
 		before, _ := counters(r)
-		passBothWays(t, r, server)
+		passBothWays(t, r.Near, r.Server, server, 10*time.Second)
 		in, out := counters(r)
 		assert.Greater(t, in.Dropped+out.Dropped, before.Dropped)
 		assert.Greater(t, out.Frames, uint64(50))

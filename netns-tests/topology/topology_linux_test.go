@@ -88,17 +88,18 @@ func pass(t *testing.T, from, to net.Conn, size int) {
 func TestRoutedReachesTheServer(t *testing.T) {
 	r := routed(t, RoutedConfig{})
 	for _, server := range []netip.Prefix{Server4, Server6} {
-		passBothWays(t, r, server)
+		passBothWays(t, r.Near, r.Server, server, 10*time.Second)
 	}
 }
 
-// passBothWays connects the near host to the server, and sends bytes each way.
-func passBothWays(t *testing.T, r *Routed, server netip.Prefix) {
+// passBothWays connects the near host to an address of the far one, and sends bytes each
+// way.
+func passBothWays(t *testing.T, near, far *Host, address netip.Prefix, patience time.Duration) {
 	t.Helper()
-	l, err := r.Server.Listen(netip.AddrPortFrom(server.Addr(), 0).String())
+	l, err := far.Listen(netip.AddrPortFrom(address.Addr(), 0).String())
 	require.NoError(t, err)
 	defer l.Close()
-	c, err := dial(r.Near, 10*time.Second, "", l.Addr().String())
+	c, err := dial(near, patience, "", l.Addr().String())
 	require.NoError(t, err)
 	defer c.Close()
 	s, err := l.Accept()
@@ -114,17 +115,7 @@ func TestDirectReachesTheFarHost(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, d.Close()) })
 	for _, far := range []netip.Prefix{Far4, Far6} {
-		l, err := d.Far.Listen(netip.AddrPortFrom(far.Addr(), 0).String())
-		require.NoError(t, err)
-		defer l.Close()
-		c, err := dial(d.Near, 5*time.Second, "", l.Addr().String())
-		require.NoError(t, err)
-		defer c.Close()
-		s, err := l.Accept()
-		require.NoError(t, err)
-		defer s.Close()
-		pass(t, c, s, 100_000)
-		pass(t, s, c, 100_000)
+		passBothWays(t, d.Near, d.Far, far, 5*time.Second)
 	}
 }
 
