@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
 )
 
 // Where time is real, two runs of the same scenario differ in ways that mean
@@ -26,7 +28,8 @@ var realLanes = []Lane{WireSent, WireGot}
 //   - states: by socket; the way from FIN_WAIT_1 to TIMED_WAIT or CLOSED is one step;
 //   - wire: acknowledgements and whatever comes again are left out, the data of
 //     one direction of a connection is one event between its SYN and its FIN or
-//     RST, RSTs that follow each other are one, and those behind a FIN none;
+//     RST, in whatever order it came, RSTs that follow each other are one, and
+//     those behind a FIN none;
 //   - drops: faults and their consequences, by how many there were at least
 //     one;
 //   - pools: what is free at the end;
@@ -112,10 +115,11 @@ func steadyState(e Event) (Event, bool) {
 // quiet is one direction of a connection without what means nothing.
 type quiet struct {
 	lane   Lane
-	data   int
 	events []Event
 	last   string
-	ended  bool // its FIN has been seen
+	data   int          // bytes that no event tells of yet
+	ended  bool         // its FIN has been seen
+	fin    seqnum.Value // behind the last byte; data before it may come after it
 }
 
 func (q *quiet) take(e Event) {
@@ -123,28 +127,34 @@ func (q *quiet) take(e Event) {
 	if s.again {
 		return
 	}
-	way, _, _ := strings.Cut(e.What, " ")
 	if s.syn {
-		q.note(Event{What: way + " SYN", Numbers: e.Numbers})
+		q.flush()
+		q.ended = false
+		q.note(Event{What: q.way() + " SYN", Numbers: e.Numbers})
 	}
-	q.data += s.data
+	if q.ended && q.fin.LessThan(s.end()) { // nothing may come behind a FIN
+		q.flush()
+	}
+	q.data += s.fresh
 	if s.fin {
-		q.flush(way)
-		q.note(Event{What: way + " FIN"})
-		q.ended = true
+		q.ended, q.fin = true, s.end()
 	}
 	// A RST behind a FIN answers an acknowledgement that came when the connection
 	// was over: whether there is such a one is a matter of who reads when.
 	if s.rst && !q.ended {
-		q.flush(way)
-		q.note(Event{What: way + " RST"})
+		q.flush()
+		q.note(Event{What: q.way() + " RST"})
 	}
 }
 
-func (q *quiet) flush(way string) {
+// flush makes the events of the data and the FIN that have been seen.
+func (q *quiet) flush() {
 	if q.data > 0 {
-		q.note(Event{What: way + " data", Numbers: []Number{{"data", q.data}}})
+		q.note(Event{What: q.way() + " data", Numbers: []Number{{"data", q.data}}})
 		q.data = 0
+	}
+	if q.ended {
+		q.note(Event{What: q.way() + " FIN"})
 	}
 }
 
@@ -157,11 +167,14 @@ func (q *quiet) note(e Event) {
 	q.events = append(q.events, e)
 }
 
-func (q *quiet) end() []Event {
-	way := "gets"
+func (q *quiet) way() string {
 	if q.lane == WireSent {
-		way = "sends"
+		return "sends"
 	}
-	q.flush(way)
+	return "gets"
+}
+
+func (q *quiet) end() []Event {
+	q.flush()
 	return q.events
 }

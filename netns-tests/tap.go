@@ -10,6 +10,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
@@ -23,22 +24,27 @@ type tap struct {
 	flows map[string]*flow
 }
 
-// flow is one direction of a connection.
-type flow struct {
-	first uint32 // sequence number of the SYN
-	next  uint32 // behind all that was seen
-	seen  bool
-}
-
 // segment is what is kept of a TCP segment for the events of a real wire.
 type segment struct {
 	sent          bool
 	flow          string
 	syn, fin, rst bool
+	from          seqnum.Value
 	data          int
-	again         bool
-	from          uint32
+	fresh         int  // bytes of data that had not been seen
+	again         bool // nothing in it had not been seen
 }
+
+// begin and end are the sequence numbers of its data: RFC 9293 section 3.4 has
+// the SYN in front of it, and the FIN behind.
+func (s *segment) begin() seqnum.Value {
+	if s.syn {
+		return s.from + 1
+	}
+	return s.from
+}
+
+func (s *segment) end() seqnum.Value { return s.begin().Add(seqnum.Size(s.data)) }
 
 func newTap(driver link.Driver, l *log) *tap {
 	return &tap{below: driver, log: l, flows: map[string]*flow{}}
@@ -107,10 +113,10 @@ func (t *tap) see(direction nx.Direction, pkt *stack.PacketBuffer) {
 
 func (t *tap) segment(way string, d link.Datagram, h header.TCP) Event {
 	s := &segment{
-		sent: way == "sends", flow: d.From.String() + d.To.String(), data: d.Length, from: d.Sequence,
+		sent: way == "sends", flow: d.From.String() + d.To.String(), data: d.Length, from: seqnum.Value(d.Sequence),
 		syn: d.Flags.Contains(header.TCPFlagSyn), fin: d.Flags.Contains(header.TCPFlagFin), rst: d.Flags.Contains(header.TCPFlagRst),
 	}
-	s.again = t.again(s)
+	t.note(s)
 	words := []string{way}
 	for _, f := range []struct {
 		set  bool
@@ -137,29 +143,24 @@ func (t *tap) segment(way string, d link.Datagram, h header.TCP) Event {
 	return e
 }
 
-// again tells whether a segment brings nothing that was not sent before.
-func (t *tap) again(s *segment) bool {
-	end := s.from + uint32(s.data)
-	for _, counts := range []bool{s.syn, s.fin} {
-		if counts {
-			end++
-		}
-	}
-	if end == s.from { // an acknowledgement
-		return false
-	}
+// note tells what of a segment had not been seen.
+func (t *tap) note(s *segment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := t.flows[s.flow]
 	if f == nil || s.syn && f.first != s.from { // the ports are used again
-		f = &flow{first: s.from}
+		f = &flow{first: s.from, next: s.from}
 		t.flows[s.flow] = f
 	}
-	if f.seen && int32(end-f.next) <= 0 && int32(f.next-s.from) < 1<<24 {
-		return true
+	s.fresh = f.see(s.begin(), s.end())
+	fresh := s.fresh
+	if s.syn {
+		fresh += f.see(s.from, s.begin())
 	}
-	f.next, f.seen = end, true
-	return false
+	if s.fin {
+		fresh += f.see(s.end(), s.end()+1)
+	}
+	s.again = fresh == 0 && (s.syn || s.fin || s.data > 0)
 }
 
 func mssOf(h header.TCP, d link.Datagram) int {
