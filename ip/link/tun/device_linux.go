@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -31,6 +33,8 @@ type device struct {
 	vnet bool   // frames carry a vnet header: super-segments may go out
 	tso  uint32 // bytes of the largest super-segment that comes in; zero: none
 	why  string // why there is less offload than there could be
+
+	stays bool // it is not gone when it is closed
 }
 
 // openDevice makes or takes the device, in the namespace of the thread, and
@@ -41,7 +45,7 @@ func openDevice(c Config, largest uint32, noOffload string) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := attach(c.Name, existing != nil, noOffload)
+	d, err := attach(c.Name, existing, noOffload)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +73,19 @@ func lookUp(name string) (netlink.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for device %s: %w", name, err)
 	}
-	if t, ok := l.(*netlink.Tuntap); !ok || t.Mode != netlink.TUNTAP_MODE_TUN {
+	t, ok := l.(*netlink.Tuntap)
+	if !ok || t.Mode != netlink.TUNTAP_MODE_TUN {
+		kind := l.Type()
+		if ok {
+			kind = t.Mode.String()
+		}
 		return nil, &netns.Error{Step: "take device " + name, Cause: NameTaken, Err: unix.EEXIST,
-			Hint: "it is a device of kind " + l.Type()}
+			Hint: "it is a device of kind " + kind}
+	}
+	if t.Queues+t.DisabledQueues > 0 {
+		// The kernel would give us one more queue, and each program a part of
+		// what comes.
+		return nil, &netns.Error{Step: "take device " + name, Cause: Busy, Err: unix.EBUSY}
 	}
 	return l, nil
 }
@@ -85,7 +99,7 @@ func lookUp(name string) (netlink.Link, error) {
 // is closed. No persistent device can be left behind by a process that dies in
 // the middle. What the system refuses, it refuses to our descriptor, which we
 // can close (water leaks its own on an error).
-func attach(name string, persistent bool, noOffload string) (*device, error) {
+func attach(name string, existing netlink.Link, noOffload string) (*device, error) {
 	first, err := unix.Open(clone, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, cannotOpen(err)
@@ -97,7 +111,8 @@ func attach(name string, persistent bool, noOffload string) (*device, error) {
 		}
 	}()
 
-	d := &device{why: noOffload}
+	persistent := existing != nil
+	d := &device{why: noOffload, stays: persistent}
 	queues, wantVNet := true, noOffload == ""
 	made, err := setInterface(first, name, flags(queues, wantVNet))
 	if errors.Is(err, unix.EINVAL) && persistent {
@@ -112,7 +127,7 @@ func attach(name string, persistent bool, noOffload string) (*device, error) {
 		made, err = setInterface(first, name, flags(queues, false))
 	}
 	if err != nil {
-		return nil, cannotAttach(err)
+		return nil, cannotAttach(name, existing, err)
 	}
 	if !queues {
 		unix.Close(first)
@@ -134,7 +149,7 @@ func attach(name string, persistent bool, noOffload string) (*device, error) {
 	}
 	syscall.ForkLock.RUnlock()
 	if err != nil {
-		return nil, cannotAttach(err)
+		return nil, cannotAttach(name, existing, err)
 	}
 	d.name = w.Name()
 	return d, nil
@@ -182,22 +197,46 @@ func cannotOpen(err error) error {
 		return &netns.Error{Step: step, Cause: netns.DeviceMissing, Err: err,
 			Hint: "modprobe tun; in a container: --device /dev/net/tun"}
 	case errors.Is(err, unix.EACCES):
-		return &netns.Error{Step: step, Cause: netns.DeviceClosed, Err: err, Hint: "chmod 666 " + clone + " is how most systems have it"}
+		return &netns.Error{Step: step, Cause: netns.DeviceClosed, Err: err, Hint: "as root: chmod 666 " + clone + ", as most systems have it"}
 	case errors.Is(err, unix.EPERM):
 		return &netns.Error{Step: step, Cause: netns.DeviceClosed, Err: err, Hint: "in a container: --device /dev/net/tun"}
 	}
 	return netns.Refused(step, unix.CAP_NET_ADMIN, err)
 }
 
-func cannotAttach(err error) error {
-	const step = "attach to the device"
+// cannotAttach tells what refuses a device that exists, or a new one.
+func cannotAttach(name string, existing netlink.Link, err error) error {
+	step := "make a TUN device"
+	if existing != nil {
+		step = "attach to " + name
+	}
 	switch {
+	case existing != nil && errors.Is(err, unix.EPERM): // tun_not_capable
+		return &netns.Error{Step: step, Cause: NotYours, Hint: "it is for " + ownerOf(existing), Err: err}
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.E2BIG):
 		return &netns.Error{Step: step, Cause: Busy, Err: err}
 	case errors.Is(err, unix.EINVAL):
 		return &netns.Error{Step: step, Cause: NameTaken, Err: err}
 	}
 	return netns.Refused(step, unix.CAP_NET_ADMIN, err)
+}
+
+// ownerOf names whom a device was made for.
+func ownerOf(l netlink.Link) string {
+	t, _ := l.(*netlink.Tuntap)
+	switch {
+	case t == nil:
+		return "somebody else"
+	case t.Owner == 0 && t.Group != 0: // the kernel names no owner where there is none
+		if g, err := user.LookupGroupId(strconv.FormatUint(uint64(t.Group), 10)); err == nil {
+			return "group " + g.Name
+		}
+		return fmt.Sprint("gid ", t.Group)
+	}
+	if u, err := user.LookupId(strconv.FormatUint(uint64(t.Owner), 10)); err == nil {
+		return "user " + u.Username
+	}
+	return fmt.Sprint("uid ", t.Owner)
 }
 
 // setUp negotiates the offload and configures the host's side.

@@ -268,7 +268,7 @@ func (e *endpoint) Stop() {
 }
 
 // Release implements link.Endpoint. A device that was made by Open is gone
-// afterwards.
+// afterwards; any other stays, without offload.
 func (e *endpoint) Release() error {
 	e.Stop()
 	e.writers.Lock()
@@ -278,6 +278,9 @@ func (e *endpoint) Release() error {
 	}
 	e.fd = -1
 	e.driver.free()
+	if e.device.stays && e.device.vnet {
+		_ = e.device.takeOffloadBack() // it may be gone
+	}
 	return e.device.file.Close()
 }
 

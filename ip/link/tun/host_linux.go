@@ -18,6 +18,9 @@ const superSegment = 65536
 // the kernel refuses stays off, and d.why tells it.
 func (d *device) negotiate(l netlink.Link, largest uint32) error {
 	if d.why != "" {
+		if d.stays { // and the program before us may have been killed
+			return d.takeOffloadBack()
+		}
 		return nil
 	}
 	return control(d.file, func(fd int) error {
@@ -48,6 +51,17 @@ func (d *device) negotiate(l netlink.Link, largest uint32) error {
 	})
 }
 
+// takeOffloadBack sees to it that what comes out of the device is wire segments
+// with checksums. A device that stays keeps what was asked of it.
+func (d *device) takeOffloadBack() error {
+	return control(d.file, func(fd int) error {
+		if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0); err != nil {
+			return fmt.Errorf("switch the offload of %s off: %w", d.name, err)
+		}
+		return nil
+	})
+}
+
 // limit keeps the kernel from handing over more at once than the receiver can
 // take. Where it cannot be kept from that, super-segments stay outside.
 func (d *device) limit(l netlink.Link, largest uint32) (tso uint32, why string) {
@@ -58,10 +72,15 @@ func (d *device) limit(l netlink.Link, largest uint32) (tso uint32, why string) 
 		return 0, fmt.Sprintf("inbound: the packet pool has room for frames of %d bytes, too few for super-segments", largest)
 	}
 	// gso_max_size bounds the frame below it, in the kernel's TCP and in its
-	// segmentation (gso_features_check).
+	// segmentation (gso_features_check). A user may not set it, but root may
+	// have done.
+	if a := l.Attrs(); a.GSOMaxSize > 0 && a.GSOMaxSize <= largest && a.GSOIPv4MaxSize <= largest {
+		return largest, ""
+	}
 	for _, set := range []func(netlink.Link, int) error{netlink.LinkSetGSOMaxSize, netlink.LinkSetGSOIPv4MaxSize} {
 		if err := set(l, int(largest)); err != nil {
-			return 0, fmt.Sprintf("inbound: the packet pool has room for frames of %d bytes, and the kernel refuses to keep to that (%v)", largest, err)
+			return 0, fmt.Sprintf("inbound: the packet pool has room for frames of %d bytes, and the kernel refuses to keep to that (%v); as root: ip link set %s gso_max_size %d gso_ipv4_max_size %d",
+				largest, err, d.name, largest, largest)
 		}
 	}
 	return largest, ""

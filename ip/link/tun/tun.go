@@ -108,6 +108,7 @@ func (d *Driver) free() {
 // netns. Open answers a netns.Error, and errors.Is finds the cause in it.
 const (
 	Busy          netns.Cause = "another program has the device open"
+	NotYours      netns.Cause = "the device was made for another user"
 	NameTaken     netns.Cause = "the name belongs to a device of another kind"
 	BadName       netns.Cause = "that is no name for a device"
 	Disappeared   netns.Cause = "the device went away"

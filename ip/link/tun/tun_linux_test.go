@@ -253,8 +253,8 @@ func TestCausesOfOpenErrors(t *testing.T) {
 	assert.ErrorIs(t, cannotOpen(unix.ENODEV), netns.DeviceMissing)
 	assert.ErrorIs(t, cannotOpen(unix.EACCES), netns.DeviceClosed)
 	assert.ErrorIs(t, cannotOpen(unix.EPERM), netns.DeviceClosed)
-	assert.ErrorIs(t, cannotAttach(unix.EBUSY), Busy)
-	assert.ErrorIs(t, cannotAttach(unix.EINVAL), NameTaken)
+	assert.ErrorIs(t, cannotAttach("", nil, unix.EBUSY), Busy)
+	assert.ErrorIs(t, cannotAttach("", nil, unix.EINVAL), NameTaken)
 	var e *netns.Error
 	require.ErrorAs(t, cannotOpen(unix.ENOENT), &e)
 	assert.Contains(t, e.Hint, "--device /dev/net/tun")
