@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"gonetx/cmd/nxduo/internal/bench"
 	"gonetx/ip/link/tun/netns"
 	"gonetx/packetpool/nx"
 	"gonetx/smtp"
@@ -61,6 +62,10 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &f):
 		return f.code
+	case errors.Is(err, bench.ErrFlags):
+		return exitUsage
+	case errors.As(err, new(*netns.Error)):
+		return exitNoTUN
 	}
 	return exitOther
 }

@@ -227,3 +227,11 @@ func TestBadFlags(t *testing.T) {
 		assert.Contains(t, r.err, "standard input is empty")
 	})
 }
+
+// Flags that mean nothing have the exit code for that, also in a benchmark.
+func TestBenchFlags(t *testing.T) {
+	for _, args := range [][]string{{"bench", "--rounds", "0"}, {"bench", "mail", "--mtu", "1000"}, {"bench", "scale", "--sizes", "0"}, {"bench", "soak", "--lanes", "0"}} {
+		r := nxduo(t, args...)
+		assert.Equal(t, exitUsage, r.code, r.both())
+	}
+}

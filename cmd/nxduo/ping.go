@@ -130,7 +130,9 @@ func (c *pingCommand) run(p *plan, std streams, report *pingReport) (err error) 
 	})
 	if isNoTUN(err) {
 		f := noTUN(err)
-		f.advice = p.adviceOnDevice(device, err)
+		if f.advice = p.adviceOnDevice(device, []netip.Prefix{p.host()}, err); f.advice != nil {
+			f.advice = append(f.advice, "To ping the host's side of a device needs no root: nxduo ping --alone")
+		}
 		return f
 	}
 	if err != nil {

@@ -101,7 +101,7 @@ func (c *sendCommand) send(p *plan, std streams, report *sendReport) (err error)
 	})
 	if isNoTUN(err) {
 		f := noTUN(err)
-		f.advice = p.adviceOnDevice(device, err)
+		f.advice = p.adviceOnDevice(device, []netip.Prefix{p.host()}, err)
 		return f
 	}
 	if err != nil {

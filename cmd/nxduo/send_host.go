@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"gonetx/ip/link/tun"
 	"gonetx/ip/link/tun/netns"
@@ -18,49 +17,72 @@ import (
 // allowed to.
 func (p *plan) device(c *networkFlags) (tun.Config, error) {
 	config := tun.Config{Name: c.Tun, Namespace: p.netns, MTU: c.MTU}
-	gateway := netip.PrefixFrom(p.gateway, p.address.Bits())
-	var addresses []netip.Prefix
-	if c.Tun != "" {
-		var err error
-		if addresses, err = p.addressesOf(c.Tun); err != nil {
-			return config, &failure{code: exitNoTUN, what: "no TUN device", err: err}
-		}
+	there, err := p.stands(c.Tun)
+	if err != nil {
+		return config, noTUN(err)
 	}
-	if !slices.Contains(addresses, gateway) {
-		config.Addresses = []netip.Prefix{gateway}
-	}
+	config.Addresses = without([]netip.Prefix{p.host()}, there.addresses)
 	return config, nil
 }
 
-// adviceOnDevice is what root could do so that this user has a device; nothing
-// where the reason is another one.
-func (p *plan) adviceOnDevice(config tun.Config, err error) []string {
+// standing is a device as it is.
+type standing struct {
+	exists    bool
+	up        bool
+	mtu       uint32
+	addresses []netip.Prefix
+}
+
+// adviceOnDevice is what root could do so that this user has a device with
+// these addresses of the host's; nothing where the reason is another one.
+func (p *plan) adviceOnDevice(config tun.Config, hosts []netip.Prefix, err error) []string {
 	if !errors.Is(err, netns.Capability) {
 		return nil
 	}
 	name := config.Name
-	if name == "" {
-		name = "tun0"
+	var there standing
+	for n := 0; ; n++ {
+		if config.Name == "" {
+			name = fmt.Sprint("tun", n)
+		}
+		var err error
+		if there, err = p.stands(name); err != nil {
+			return nil // only root can get there at all
+		}
+		if config.Name != "" || !there.exists {
+			break
+		}
 	}
-	commands := []string{
-		fmt.Sprintf("ip tuntap add dev %s mode tun user %s multi_queue", name, userName()),
-		p.addAddress(name),
-		fmt.Sprintf("ip link set %s up", name),
+	var commands []string
+	if !there.exists {
+		commands = append(commands, fmt.Sprintf("ip tuntap add dev %s mode tun user %s multi_queue", name, userName()))
 	}
-	if stands, _ := p.stands(name); stands {
-		commands = commands[1:]
+	if config.MTU != 0 && config.MTU != there.mtu {
+		commands = append(commands, fmt.Sprintf("ip link set %s mtu %d", name, config.MTU))
+	}
+	for _, a := range without(hosts, there.addresses) {
+		commands = append(commands, addAddress(a, name))
+	}
+	if !there.up {
+		commands = append(commands, fmt.Sprintf("ip link set %s up", name))
+	}
+	if len(commands) == 0 {
+		return nil
 	}
 	lines := append([]string{"As root, for the device to be yours:"}, p.shell(commands...)...)
 	return append(lines, "and then again with --tun "+name+".")
 }
 
-func (p *plan) addAddress(device string) string {
-	s := fmt.Sprintf("ip address add %s/%d dev %s", p.gateway, p.address.Bits(), device)
-	if p.gateway.Is6() {
+func addAddress(a netip.Prefix, device string) string {
+	s := fmt.Sprintf("ip address add %s dev %s", a, device)
+	if a.Addr().Is6() {
 		s += " nodad"
 	}
 	return s
 }
+
+// host is the host's address on the device.
+func (p *plan) host() netip.Prefix { return netip.PrefixFrom(p.gateway, p.address.Bits()) }
 
 // inNamespace is a command for the namespace of the device.
 func (p *plan) inNamespace(command string) string {

@@ -28,11 +28,12 @@ func (p *plan) there(f func() error) error {
 	return ns.Do(f)
 }
 
-// addressesOf are the addresses that a device has already; none if it does not
-// stand.
-func (p *plan) addressesOf(device string) ([]netip.Prefix, error) {
-	var found []netip.Prefix
-	err := p.there(func() error {
+// stands tells how a device stands; one without a name does not yet.
+func (p *plan) stands(device string) (d standing, err error) {
+	if device == "" {
+		return d, nil
+	}
+	err = p.there(func() error {
 		l, err := netlink.LinkByName(device)
 		if errors.As(err, new(netlink.LinkNotFoundError)) {
 			return nil
@@ -40,26 +41,18 @@ func (p *plan) addressesOf(device string) ([]netip.Prefix, error) {
 		if err != nil {
 			return err
 		}
+		a := l.Attrs()
+		d.exists, d.up, d.mtu = true, a.RawFlags&unix.IFF_UP != 0, uint32(a.MTU)
 		addresses, err := netlink.AddrList(l, netlink.FAMILY_ALL)
 		for _, a := range addresses {
 			ones, _ := a.Mask.Size()
 			if ip, ok := netip.AddrFromSlice(a.IP); ok {
-				found = append(found, netip.PrefixFrom(ip.Unmap(), ones))
+				d.addresses = append(d.addresses, netip.PrefixFrom(ip.Unmap(), ones))
 			}
 		}
 		return err
 	})
-	return found, err
-}
-
-// stands tells whether there is a device of the name.
-func (p *plan) stands(device string) (stands bool, err error) {
-	err = p.there(func() error {
-		_, err := netlink.LinkByName(device)
-		stands = err == nil
-		return nil
-	})
-	return stands, err
+	return d, err
 }
 
 // ask looks at the host's routes and settings.

@@ -2,16 +2,11 @@
 
 package main
 
-import (
-	"errors"
-	"net/netip"
-)
+import "errors"
 
 var errNotLinux = errors.New("this is for Linux")
 
-func (*plan) addressesOf(string) ([]netip.Prefix, error) { return nil, nil }
-
-func (*plan) stands(string) (bool, error) { return false, errNotLinux }
+func (*plan) stands(string) (standing, error) { return standing{}, errNotLinux }
 
 func (*plan) ask() (host, error) { return host{}, errNotLinux }
 

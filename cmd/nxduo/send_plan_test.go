@@ -54,6 +54,6 @@ func TestAdvice(t *testing.T) {
 		in + "nft add rule ip6 nxduo out ip6 saddr fd77::/64 oifname eth0 masquerade",
 	}, six.translateCommands(host{out: "eth0", nft: true}))
 
-	assert.Equal(t, "ip address add 10.77.0.1/24 dev tun0", four.addAddress("tun0"))
-	assert.Equal(t, "ip address add fd77::1/64 dev tun0 nodad", six.addAddress("tun0"))
+	assert.Equal(t, "ip address add 10.77.0.1/24 dev tun0", addAddress(four.host(), "tun0"))
+	assert.Equal(t, "ip address add fd77::1/64 dev tun0 nodad", addAddress(six.host(), "tun0"))
 }

@@ -44,7 +44,7 @@ type upCommand struct {
 func (upCommand) Help() string {
 	return `It opens a TUN device, makes an instance with two packet pools on it, and answers there, over both families: ping, and connections to echo (7), discard (9), daytime (13), chargen (19) and a web page (80). So there is something to talk to for ping, curl, nc, tcpdump, Wireshark and loads.
 
-With a command, both are in namespaces of their own, where no root is needed if the kernel allows that, and which nobody else sees. The command finds NXDUO_NAME, NXDUO_DEVICE, NXDUO_IPV4 and NXDUO_IPV6 in its environment, and its exit code is handed on. Without one, the device is made in this network, which needs root or CAP_NET_ADMIN; Ctrl-C ends it. Nothing of the host is changed but the device. With --out all that happens is kept as a study keeps it, with a report of what your own program did to the stack; the command line is in it.
+With a command, both are in namespaces of their own, where no root is needed if the kernel allows that, and which nobody else sees. The command finds NXDUO_NAME, NXDUO_DEVICE, NXDUO_IPV4 and NXDUO_IPV6 in its environment, and its exit code is handed on. Without one, the device is made in this network, which needs root or CAP_NET_ADMIN, or --tun and a device that root made for you, see "nxduo send"; Ctrl-C ends it. Nothing of the host is changed but the device. With --out all that happens is kept as a study keeps it, with a report of what your own program did to the stack; the command line is in it.
 
     nxduo up -- bash
     nxduo up -- ping -c1 10.77.0.2
@@ -128,11 +128,11 @@ func (c *upCommand) run(p *plan, faults fault.Config, std streams) (err error) {
 	if len(c.Command) > 0 {
 		talk = std.err
 	}
-	driver, err := c.driver(p, faults)
+	device, err := c.device(p)
 	if err != nil {
 		return err
 	}
-	driver, recorder, stopCapture, err := capturing(c.Pcap, driver, nil)
+	driver, recorder, stopCapture, err := capturing(c.Pcap, c.driver(device, faults), nil)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,11 @@ func (c *upCommand) run(p *plan, faults fault.Config, std streams) (err error) {
 		addresses: c.Address, gateways: addrs(hosts), driver: driver, recorder: recorder,
 	})
 	if isNoTUN(err) {
-		return noTUN(err)
+		f := noTUN(err)
+		if f.advice = p.adviceOnDevice(device, hosts, err); f.advice != nil {
+			f.advice = append(f.advice, "A command beside the stack needs no root: nxduo up -- bash")
+		}
+		return f
 	}
 	if err != nil {
 		return &failure{code: exitUsage, what: "the stack does not come up", err: err}
@@ -213,21 +217,23 @@ func (c *upCommand) serve(ctx context.Context, s *stack, hosts []netip.Prefix, t
 	return errors.Join(err, c.conclude(s, servers, talk))
 }
 
-// driver is the device with the host's addresses, and the faults around it.
-func (c *upCommand) driver(p *plan, faults fault.Config) (link.Driver, error) {
+// device is the configuration of the device, with the host's addresses.
+func (c *upCommand) device(p *plan) (tun.Config, error) {
 	config := tun.Config{Name: c.Tun, Namespace: p.netns, MTU: c.MTU}
-	var there []netip.Prefix
-	if c.Tun != "" {
-		var err error
-		if there, err = p.addressesOf(c.Tun); err != nil {
-			return nil, &failure{code: exitNoTUN, what: "no TUN device", err: err}
-		}
+	there, err := p.stands(c.Tun)
+	if err != nil {
+		return config, noTUN(err)
 	}
-	config.Addresses = without(c.hosts(), there)
+	config.Addresses = without(c.hosts(), there.addresses)
+	return config, nil
+}
+
+// driver is the driver of the device, and the faults around it.
+func (c *upCommand) driver(config tun.Config, faults fault.Config) link.Driver {
 	if c.Fault == "" {
-		return tun.New(config), nil
+		return tun.New(config)
 	}
-	return fault.Wrap(tun.New(config), faults), nil
+	return fault.Wrap(tun.New(config), faults)
 }
 
 // hosts are the host's addresses on the device.

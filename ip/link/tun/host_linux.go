@@ -79,8 +79,8 @@ func (d *device) limit(l netlink.Link, largest uint32) (tso uint32, why string) 
 	}
 	for _, set := range []func(netlink.Link, int) error{netlink.LinkSetGSOMaxSize, netlink.LinkSetGSOIPv4MaxSize} {
 		if err := set(l, int(largest)); err != nil {
-			return 0, fmt.Sprintf("inbound: the packet pool has room for frames of %d bytes, and the kernel refuses to keep to that (%v); as root: ip link set %s gso_max_size %d gso_ipv4_max_size %d",
-				largest, err, d.name, largest, largest)
+			return 0, fmt.Sprintf("inbound: the packet pool has room for frames of %d bytes, and the kernel refuses to keep to that (%v); as root: ip link set %s gso_max_size %d",
+				largest, err, d.name, largest) // and so that for IPv4, see netif_set_gso_max_size
 		}
 	}
 	return largest, ""

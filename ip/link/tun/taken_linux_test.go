@@ -93,7 +93,6 @@ func TestLimitThatRootSet(t *testing.T) {
 	namespaces(t)
 	l := persistent(t, "nxo3", netlink.TUNTAP_MODE_TUN, unix.IFF_MULTI_QUEUE)
 	require.NoError(t, netlink.LinkSetGSOMaxSize(l, 12000))
-	require.NoError(t, netlink.LinkSetGSOIPv4MaxSize(l, 12000))
 	e, err := New(Config{Name: "nxo3"}).Open(link.Attachment{Pool: nxtest.NewPool(t, 1000, 40)})
 	require.NoError(t, err)
 	assert.Empty(t, e.Info().Why)

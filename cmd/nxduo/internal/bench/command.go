@@ -85,9 +85,9 @@ type Soaking struct {
 func (c *Soaking) Run(parent *Command) error {
 	switch {
 	case c.Duration < time.Second || c.Stall < time.Second:
-		return errors.New("a soak, and a stall, take at least 1s")
+		return wrong("a soak, and a stall, take at least 1s")
 	case c.Lanes < 1 || c.Lanes > 1000:
-		return fmt.Errorf("%d connections at once", c.Lanes)
+		return wrong("%d connections at once", c.Lanes)
 	}
 	if err := Enter(); err != nil {
 		return err
@@ -126,11 +126,11 @@ type Scaling struct {
 func (c *Scaling) Run(parent *Command) error {
 	for _, list := range [][]int{c.Connections, c.Sizes, c.Pools} {
 		if slices.ContainsFunc(list, func(n int) bool { return n < 1 }) {
-			return errors.New("numbers from 1 on")
+			return wrong("numbers from 1 on")
 		}
 	}
 	if c.Rounds < 1 {
-		return errors.New("at least one round")
+		return wrong("at least one round")
 	}
 	if err := Enter(); err != nil {
 		return err
@@ -157,6 +157,13 @@ func (c *Scaling) Run(parent *Command) error {
 		return fmt.Errorf("%w: %d", errSteps, steps)
 	}
 	return nil
+}
+
+// ErrFlags is the answer to flags that mean nothing.
+var ErrFlags = errors.New("not like this")
+
+func wrong(format string, values ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrFlags}, values...)...)
 }
 
 // errSteps is the answer when something costs more per unit the more there is of it.
@@ -217,18 +224,18 @@ func isTerminal(w io.Writer) bool {
 func (f *flags) check() error {
 	switch {
 	case f.Rounds < 1:
-		return errors.New("at least one round")
+		return wrong("at least one round")
 	case f.Duration < 10*time.Millisecond:
-		return errors.New("a measurement takes at least 10ms")
+		return wrong("a measurement takes at least 10ms")
 	}
 	for _, n := range f.AtOnce {
 		if n < 1 || n > 10000 {
-			return fmt.Errorf("%d connections at once", n)
+			return wrong("%d connections at once", n)
 		}
 	}
 	for _, mtu := range f.MTU {
 		if mtu < 1280 || mtu > large {
-			return fmt.Errorf("an MTU of %d: from 1280, which IPv6 demands, to %d", mtu, large)
+			return wrong("an MTU of %d: from 1280, which IPv6 demands, to %d", mtu, large)
 		}
 	}
 	return nil

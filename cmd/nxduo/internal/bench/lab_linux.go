@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"gonetx/ip/link"
+	"gonetx/ip/link/tun"
 	"gonetx/ip/link/tun/netns"
 	"gonetx/netns-tests/topology"
 
@@ -31,8 +33,19 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return r, errors.Join(err, l.close())
 }
 
-// Enter puts the program into a network of its own, see netns.Enter.
-func Enter() error { return netns.Enter() }
+// Enter puts the program into a network of its own, see netns.Enter, and sees
+// whether there can be a TUN device: what is measured without one is nothing.
+func Enter() error {
+	err := netns.Enter()
+	var e link.Endpoint
+	if err == nil {
+		e, err = tun.New(tun.Config{LeaveDown: true}).Open(link.Attachment{})
+	}
+	if err != nil {
+		return fmt.Errorf("no TUN device: %w", err)
+	}
+	return e.Release()
+}
 
 // namespaces is the lab: two hosts, the peer, and the clients' processes.
 type namespaces struct {

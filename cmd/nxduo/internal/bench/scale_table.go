@@ -34,9 +34,14 @@ func (r *ScaleReport) Table() string {
 		}
 	}
 	fmt.Fprintln(w)
-	if steps := r.Steps(); steps > 0 {
+	switch steps := r.Steps(); {
+	case steps > 0:
 		fmt.Fprintf(w, "%d not linear (!)\n", steps)
-	} else {
+	case r.count(func(m *Measured) bool { return m.Design == NXDuo && m.Cost > 0 }) == 0:
+		fmt.Fprintln(w, "nothing could be measured")
+	case r.Failed():
+		fmt.Fprintln(w, "what was measured is linear, or grows as bare gVisor does; not everything was")
+	default:
 		fmt.Fprintln(w, "everything is linear, or grows as bare gVisor does")
 	}
 	return w.String()

@@ -45,3 +45,16 @@ func TestJudge(t *testing.T) {
 		assert.Contains(t, table, want)
 	}
 }
+
+// A report says nothing of what was not measured.
+func TestScaleSaysWhatItMeasured(t *testing.T) {
+	stack := Client{Design: NXDuo, MTU: small}
+	r := &ScaleReport{Connections: []Measured{{Kind: Connect, Client: stack, Number: 1, Cost: 10}, {Kind: Connect, Client: stack, Number: 10, Cost: 10}}}
+	judge(r.Connections)
+	assert.Contains(t, r.Table(), "\neverything is linear")
+	r.Connections[1] = Measured{Kind: Connect, Client: stack, Number: 10, Failure: "it does not start"}
+	assert.NotContains(t, r.Table(), "everything is linear")
+	assert.Contains(t, r.Table(), "not everything was")
+	r.Connections[0] = Measured{Kind: Connect, Client: stack, Number: 1, Failure: "it does not start"}
+	assert.Contains(t, r.Table(), "\nnothing could be measured")
+}

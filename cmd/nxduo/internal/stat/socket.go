@@ -98,15 +98,11 @@ func Serve(name string, take func() Snapshot) (*Server, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	dir := Directory()
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
+	path := filepath.Join(Directory(), name+suffix)
+	listener, err := listen(path)
+	for tries := 0; tries < 10 && errors.Is(err, fs.ErrNotExist); tries++ { // another instance ended, and took the directory away
+		listener, err = listen(path)
 	}
-	if err := private(dir); err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, name+suffix)
-	listener, err := net.Listen("unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		if conn, dialErr := net.Dial("unix", path); dialErr == nil {
 			_ = conn.Close()
@@ -124,6 +120,18 @@ func Serve(name string, take func() Snapshot) (*Server, error) {
 	s.serving.Add(1)
 	go s.accept()
 	return s, nil
+}
+
+// listen makes the directory, if it is not there, and the socket in it.
+func listen(path string) (net.Listener, error) {
+	dir := filepath.Dir(path)
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := private(dir); err != nil {
+		return nil, err
+	}
+	return net.Listen("unix", path)
 }
 
 func (s *Server) accept() {
@@ -148,12 +156,13 @@ func (s *Server) answer(conn net.Conn) {
 	_ = json.NewEncoder(conn).Encode(s.take()) // the reader may have gone
 }
 
-// Close takes the socket away.
+// Close takes the socket away, and the directory if it was the last.
 func (s *Server) Close() error {
 	var err error
 	s.closed.Do(func() {
 		err = s.listener.Close()
 		s.serving.Wait()
+		_ = os.Remove(filepath.Dir(s.Path)) // not while there are others in it
 	})
 	return err
 }

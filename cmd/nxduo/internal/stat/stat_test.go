@@ -2,6 +2,7 @@ package stat
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -72,6 +73,40 @@ func TestMeeting(t *testing.T) {
 	names, err = List()
 	require.NoError(t, err)
 	assert.Equal(t, []string{"b.2"}, names)
+}
+
+// The directory is there for as long as an instance is, also when one comes
+// while the last one goes.
+func TestNothingIsLeft(t *testing.T) {
+	dir := meeting(t)
+	first := serve(t, "first")
+	second := serve(t, "second")
+	require.NoError(t, first.Close())
+	assert.DirExists(t, dir)
+	require.NoError(t, second.Close())
+	assert.NoDirExists(t, dir)
+
+	ended := make(chan struct{})
+	for i := range 4 {
+		go func() {
+			defer func() { ended <- struct{}{} }()
+			for range 200 {
+				s, err := Serve(fmt.Sprint("n", i), func() Snapshot { return Snapshot{} })
+				if assert.NoError(t, err) {
+					assert.NoError(t, s.Close())
+				}
+			}
+		}()
+	}
+	for range 4 {
+		<-ended
+	}
+	assert.NoDirExists(t, dir)
+
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("TMPDIR", filepath.Join(dir, "is", "not", "there"))
+	_, err := Serve("n", nil)
+	assert.ErrorIs(t, err, os.ErrNotExist, "and not for ever")
 }
 
 // A socket that a killed instance left is not in the way.

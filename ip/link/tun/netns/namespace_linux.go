@@ -47,10 +47,21 @@ func Open(path string) (*Namespace, error) {
 func (n *Namespace) Do(f func() error) error {
 	return onThread(func() error {
 		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
-			return Refused("enter the network namespace "+n.file.Name(), unix.CAP_SYS_ADMIN, err)
+			return refusedEntry(n.file.Name(), err)
 		}
 		return f()
 	})
+}
+
+// refusedEntry explains a namespace that may not be entered. A user namespace of
+// one's own does not help: the capability is wanted in the namespace's.
+func refusedEntry(name string, err error) error {
+	err = Refused("enter the network namespace "+name, unix.CAP_SYS_ADMIN, err)
+	var e *Error
+	if errors.As(err, &e) && e.Cause == Capability {
+		e.Hint = "run as root"
+	}
+	return err
 }
 
 // Path names the namespace for as long as it is not closed, for this process
