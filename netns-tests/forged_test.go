@@ -430,6 +430,74 @@ func TestForgedByChance(t *testing.T) {
 	}
 }
 
+// TestForgedByOneWhoKnows throws segments at a connection whose sequence numbers
+// are known to who forges them, among those of the peer, while both programs go on.
+// The connection may end in any way. But whatever waits returns, a new one can be
+// made, and every packet is back in the end.
+func TestForgedByOneWhoKnows(t *testing.T) {
+	seeds := 40
+	if testing.Short() {
+		seeds = 4
+	}
+	for _, family := range families {
+		t.Run(fmt.Sprintf("IPv%d", family), func(t *testing.T) {
+			ends := map[tcp.State]int{}
+			for seed := range seeds {
+				random := rand.New(rand.NewPCG(uint64(seed), uint64(family)))
+				l := newLive(t, family)
+				s := &l.scene.ours.socket("c").Socket
+				for range 10 + random.IntN(50) {
+					l.look()
+					switch random.IntN(6) {
+					case 0:
+						l.try(random, "stack send 1", "stack send 3000", "stack receive 1", "stack disconnect")
+					case 1:
+						l.try(random, "peer send 1", "peer send 5000", "peer receive 1", "peer disconnect")
+					default:
+						l.inject(l.known(random))
+					}
+				}
+				info, err := tcp.SocketInfoGet(s)
+				require.NoError(t, err)
+				ends[info.State]++
+				l.works(false)
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+			t.Log(ends)
+		})
+	}
+}
+
+// try does one of some steps, which may end as it likes, but ends.
+func (l *live) try(random *rand.Rand, lines ...string) {
+	l.t.Helper()
+	line := lines[random.IntN(len(lines))] + " wait=1s"
+	list, err := Parse("live", "scenario live\nshows x\n"+line+"\n")
+	require.NoError(l.t, err)
+	require.True(l.t, l.step(&list[0].Steps[0]), line)
+	l.trace.Failures = nil
+}
+
+// known forges a segment close to what the connection expects.
+func (l *live) known(random *rand.Rand) []byte {
+	const syn, rst, fin, ack = header.TCPFlagSyn, header.TCPFlagRst, header.TCPFlagFin, header.TCPFlagAck
+	pick := func(list ...int) int { return list[random.IntN(len(list))] }
+	seq := l.expects() + uint32(pick(0, 0, 0, -1, 1, 500, -1000, random.IntN(1<<17)-1<<16))
+	acked := l.next() + uint32(pick(0, 0, 0, -1, 1, -1000, random.IntN(1<<17)-1<<16))
+	flags := header.TCPFlags(pick(int(ack), int(ack), int(ack), int(ack|header.TCPFlagPsh), int(fin|ack), int(fin), int(ack|header.TCPFlagUrg)))
+	if random.IntN(60) == 0 {
+		flags = header.TCPFlags(pick(int(rst), int(rst|ack), int(syn), int(syn|ack), random.IntN(256)))
+	}
+	f := l.segment(seq, acked, flags, make([]byte, pick(0, 0, 1, 100, 1400)))
+	h := header.TCP(f[l.ours.At:]) // without options or extension headers, as ours
+	before := h.WindowSize()
+	h.SetWindowSize(uint16(pick(0, 1, 100, 5000, int(before))))
+	h.SetChecksum(^checksum.Combine(checksum.Combine(^h.Checksum(), ^before), h.WindowSize()))
+	return f
+}
+
 // sound tells that the checksum of a segment is right.
 func sound(f []byte, d link.Datagram) bool {
 	from, to := tcpip.AddrFromSlice(d.From.Addr().AsSlice()), tcpip.AddrFromSlice(d.To.Addr().AsSlice())
