@@ -20,7 +20,7 @@ type traceCheckCommand struct {
 }
 
 func (traceCheckCommand) Help() string {
-	return `It prints each line that is wrong with its number: what is no trace, of another version, cut off, out of order, or not as the schema has it.
+	return `It prints each line that is wrong with its number: what is no trace, of another version, cut off, out of order, or not as the schema has it. The trace of an older program of the same version is right: the schema only grows.
 
     nxduo trace check study-mail-20260102-150405
     nxduo trace check trace.jsonl --json

@@ -106,6 +106,8 @@ var references = map[trace.Cause]string{
 	trace.CauseFast:         "RFC 5681 section 3.2, RFC 6675 section 4: duplicate or selective acknowledgements tell of the loss",
 	trace.CauseWindowProbe:  "RFC 9293 section 3.8.6.1: a closed window is probed",
 	trace.CauseKeepalive:    "RFC 9293 section 3.8.4",
+	trace.CauseTailProbe:    "RFC 8985 section 7: a probe asks for the end that nobody acknowledges",
+	trace.CauseStandstill:   "of an older program: gVisor had forgotten what was on its way",
 	trace.CauseUnknown:      "RFC 9293 section 3.8.1",
 }
 
@@ -115,6 +117,8 @@ var causeWords = map[trace.Cause]string{
 	trace.CauseFast:         "by fast retransmit",
 	trace.CauseWindowProbe:  "to probe a closed window",
 	trace.CauseKeepalive:    "to keep the connection alive",
+	trace.CauseTailProbe:    "to probe for a lost tail",
+	trace.CauseStandstill:   "because the connection stood still",
 	trace.CauseUnknown:      "for a reason that the trace does not show",
 }
 

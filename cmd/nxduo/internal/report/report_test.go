@@ -242,3 +242,10 @@ func BenchmarkWrite(b *testing.B) {
 		})
 	}
 }
+
+// The report of an older trace has words for what nothing writes any more.
+func TestOlderTrace(t *testing.T) {
+	page := written(t, sample(t, "older"), Options{})
+	assert.Contains(t, page, "to probe for a lost tail")
+	assert.Contains(t, page, "because the connection stood still")
+}

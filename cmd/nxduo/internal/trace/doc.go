@@ -9,6 +9,12 @@
 // file without it was cut off. Numbers of a connection's bytes are relative to
 // its SYN, as Wireshark shows them, and absolute beside that.
 //
+// A version is a promise: what any program has written as version 1 is valid,
+// and is read, for as long as there is a version 1. So within a version things are
+// only added: events, optional fields, values. What is not written any more stays in
+// the schema, marked as deprecated. A field that goes, becomes required or means
+// something else takes a new version, which this package then reads beside the old.
+//
 // schema.json describes every line ([Schema]); [Check] holds a file against it,
 // [Read] reads one.
 //

@@ -4,7 +4,8 @@ import (
 	"time"
 )
 
-// Format and Version are what the first line of every trace says.
+// Format and Version are what the first line of every trace says. See the
+// package documentation for what may change within a version.
 const (
 	Format  = "nxduo-trace"
 	Version = 1
@@ -154,6 +155,12 @@ const (
 	CauseDuplicate    Cause = "duplicate"     // received: the link made two of one
 	CauseUnneeded     Cause = "unneeded"      // received: the instance had it, and the peer did not know yet
 	CauseUnknown      Cause = "unknown"
+)
+
+// Causes of older traces. The schema keeps them; nothing writes them any more.
+const (
+	CauseTailProbe  Cause = "tail probe" // RFC 8985 section 7: nothing more came, the last segment asked
+	CauseStandstill Cause = "standstill" // nothing moved any more, and gVisor had no timer
 )
 
 // Congestion is the sender's state after a segment has come in. A timeout shows
