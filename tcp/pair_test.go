@@ -36,6 +36,7 @@ type host struct {
 type hostConfig struct {
 	payload, packets uint32
 	ip               ip.Config
+	unrecorded       bool // nobody hears of events
 }
 
 func newHost(t testing.TB, name string, driver link.Driver, v4, v6 netip.Addr, config hostConfig) *host {
@@ -53,7 +54,7 @@ func newHost(t testing.TB, name string, driver link.Driver, v4, v6 netip.Addr, c
 	}
 	h.pool = nxtest.NewPool(t, config.payload, config.packets, options...)
 	config.ip.NoDAD = true
-	if config.ip.Recorder == nil {
+	if config.ip.Recorder == nil && !config.unrecorded {
 		config.ip.Recorder = h.rec
 	}
 	h.inst.Config = &config.ip
