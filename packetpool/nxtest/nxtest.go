@@ -84,7 +84,8 @@ func On(clock nx.Clock) Option { return func(c *packetpool.Config) { c.Clock = c
 // packet was allocated. Then the pool is deleted, unless the test has done so.
 func NewPool(tb testing.TB, payload, packets uint32, options ...Option) *packetpool.Pool {
 	tb.Helper()
-	config := &packetpool.Config{Sites: true}
+	_, measures := tb.(*testing.B) // remembering a place costs more than the packet
+	config := &packetpool.Config{Sites: !measures}
 	for _, option := range options {
 		option(config)
 	}
