@@ -73,7 +73,8 @@ func (b *block) adjust(header int) nx.Status {
 // own makes sure that the bytes of a packet may be moved. Memory of which other
 // packets have a part is left to them, for some that lies idle: there is some,
 // since packets share. What the stack alone has a part of changes places with the
-// memory of a free packet, which the stack then has instead. The caller holds b.mu.
+// memory of a free packet, which the stack then has instead. Those of a deleted pool
+// move to memory of their own. The caller holds b.mu.
 func (b *block) own() nx.Status {
 	if b.tailRoom() > 0 || !b.borrowed {
 		return nx.Success
@@ -88,7 +89,9 @@ func (b *block) own() nx.Status {
 	}
 	copy(other.data, b.data)
 	s.mu.Lock()
-	if !s.deleted.Load() { // otherwise the message has moved already
+	if s.deleted.Load() { // just now
+		b.move()
+	} else {
 		mine, theirs := other.memory, b.memory
 		b.has(mine)
 		other.has(theirs)
@@ -106,7 +109,11 @@ func (s *store) part(b *block) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	shared := b.data
-	if s.deleted.Load() || b.memory.others == 0 {
+	if s.deleted.Load() {
+		b.move()
+		return true
+	}
+	if b.memory.others == 0 {
 		return false
 	}
 	b.leave()

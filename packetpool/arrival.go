@@ -120,12 +120,10 @@ func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packe
 	s.mu.Unlock()
 	s.recordPackets(false, a.packets, left, a.owner)
 	a.packets = 0
-	// Nobody else knows these packets but PoolDelete, and the stack holds the bytes.
+	// Nobody else knows these packets, and the stack holds the bytes.
 	for i := range a.copies {
 		c := &a.copies[i]
-		c.to.mu.Lock()
 		copy(c.to.data[c.at:], c.from)
-		c.to.mu.Unlock()
 	}
 	clear(a.copies)
 	a.copies = a.copies[:0]

@@ -367,6 +367,7 @@ func TestArrivalReadAndDeleteRace(t *testing.T) {
 			a := pool.Arrive(queueOfS, 0)
 			for n := 0; n < 8 && a.Add(data) == nil; n++ {
 				p := a.Message()
+				defer func() { _ = packetpool.Release(p) }()
 				got := make([]byte, len(data))
 				_, err := packetpool.DataRetrieve(p, got)
 				assert.NoError(t, err)

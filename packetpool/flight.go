@@ -71,13 +71,11 @@ func (s *store) renew(b *block) {
 }
 
 // shared tells whether somebody may have a part of the memory of a received
-// packet, too: another packet, or the stack. The caller holds s.mu.
+// packet, too: another packet, or the stack. Of a deleted pool it cannot be told.
+// The caller holds s.mu.
 func (s *store) shared(b *block) bool {
-	if s.deleted.Load() {
-		return false
-	}
 	m := b.memory
-	return m.others > 0 || m.view != nil && s.inbound.probe.shared(m)
+	return s.deleted.Load() || m.others > 0 || m.view != nil && s.inbound.probe.shared(m)
 }
 
 // keep puts a packet that nobody but the stack has among those in flight.

@@ -114,6 +114,9 @@ func (p *player) end() {
 	for _, pool := range p.pools {
 		_ = packetpool.PoolDelete(pool)
 	}
+	for _, packet := range p.slots {
+		_ = packetpool.Release(packet) // the trace has broken its bounds; nothing looks at them now
+	}
 }
 
 func (p *player) pool(clock nx.Clock, n int) *packetpool.Pool {

@@ -29,12 +29,6 @@ func (g *guard) lock(handle uint64) bool {
 	return true
 }
 
-// Lock locks a packet of which nobody needs a handle.
-func (g *guard) Lock() {
-	for !g.lock(g.word.Load() &^ busy) {
-	}
-}
-
 // Unlock ends a lock; the handle stays good.
 func (g *guard) Unlock() { g.word.Add(^uint64(busy - 1)) }
 
@@ -50,13 +44,8 @@ func (g *guard) retire(handle uint64) bool {
 	return true
 }
 
-// restore takes a retire back. Nobody has got a new handle meanwhile; PoolDelete
-// may have locked the packet.
-func (g *guard) restore(handle uint64) {
-	for !g.word.CompareAndSwap(following(handle), handle) {
-		runtime.Gosched()
-	}
-}
+// restore takes a retire back. Nobody has got a new handle meanwhile.
+func (g *guard) restore(handle uint64) { g.word.Store(handle) }
 
 // pass ends a lock and makes all handles stale. flag is onQueue when the new
 // handle is a transmit queue's.

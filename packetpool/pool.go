@@ -122,7 +122,9 @@ func (c *Config) withDefaults() Config {
 // PoolDelete ends a pool, nx_packet_pool_delete. Callers that wait for a
 // packet are resumed with NX_POOL_DELETED, in the order in which they came.
 // Packets that are out stay readable to those who have them, but every
-// service that checks their pool answers NX_PTR_ERROR.
+// service that checks their pool answers NX_PTR_ERROR. A message is of the pool of
+// its first packet for them: without that it cannot be released, and its packets of
+// other pools stay out; without another one it can, and that one's are gone.
 //
 // Errors: NX_PTR_ERROR when pool is nil or not created.
 func PoolDelete(pool *Pool) error {

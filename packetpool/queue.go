@@ -92,7 +92,7 @@ func Dequeue(packet Packet) error {
 
 // Pieces answers the bytes of a message, packet by packet, where they lie.
 // They may be read as long as the packet is the caller's; the packet must not
-// change meanwhile, nor its pool be deleted. A zero or stale handle has none.
+// change meanwhile. A zero or stale handle has none.
 func Pieces(packet Packet) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		// The lock is not held while the caller works: it may take its time, and

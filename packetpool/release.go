@@ -64,6 +64,9 @@ func refuseRelease(service string, packet Packet) error {
 	}
 	defer b.mu.Unlock()
 	if !s.created() {
+		if packet.generation&onQueue == 0 {
+			b.moveDeleted()
+		}
 		return nx.Fail(service, nx.PtrError, errDeleted)
 	}
 	if status := b.bounds(); status != nx.Success {
@@ -71,6 +74,18 @@ func refuseRelease(service string, packet Packet) error {
 	}
 	s.invalidRelease()
 	return nx.Fail(service, nx.PtrError, errQueued)
+}
+
+// moveDeleted moves the bytes of a message out of the memory of deleted pools: its
+// holder has done what there is to do, and may still read them. The caller holds b.mu.
+func (b *block) moveDeleted() {
+	for ; b != nil; b = b.next {
+		b.store.mu.Lock()
+		if b.store.deleted.Load() {
+			b.move()
+		}
+		b.store.mu.Unlock()
+	}
 }
 
 // freeMessage gives all packets of a message back. The caller alone knows it.
@@ -97,7 +112,7 @@ func (s *store) putChain(b *block) *block {
 		if b.borrowed {
 			b.leave()
 		}
-		if b.borrowed && b.memory != nil && s.shared(b) {
+		if b.borrowed && b.memory != nil && !s.deleted.Load() && s.shared(b) {
 			s.inbound.keep(b)
 		} else {
 			n += s.put(b)

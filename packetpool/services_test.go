@@ -63,6 +63,7 @@ func dead(t *testing.T) (*packetpool.Pool, packetpool.Packet) {
 	p := take(t, pool, packetpool.ReceivePacket)
 	require.NoError(t, packetpool.DataAppend(p, []byte("dead"), pool, nx.NoWait))
 	require.NoError(t, packetpool.PoolDelete(pool))
+	t.Cleanup(func() { assert.ErrorIs(t, packetpool.Release(p), nx.PtrError) })
 	return pool, p
 }
 

@@ -247,8 +247,39 @@ func TestDeleteWithSharedMemoryOut(t *testing.T) {
 		assert.Equal(t, data[32*(i+1):32*(i+2)], got)
 	}
 	require.NoError(t, packetpool.Dequeue(sending))
-	assert.ErrorIs(t, packetpool.Release(messages[2]), nx.PtrError)
+	for range 2 {
+		for i, p := range messages[2:] {
+			assert.ErrorIs(t, packetpool.Release(p), nx.PtrError)
+			assert.Equal(t, data[32*(i+2):32*(i+3)], retrieveOfDead(t, p))
+		}
+	}
 	releaseAll(t, other)
+}
+
+// A program may write into what it has of a deleted pool as well, and spoils nothing
+// of what others have there.
+func TestWriteIntoSharedMemoryOfADeletedPool(t *testing.T) {
+	pool, other := doomed(t, 128, 8), doomed(t, 128, 8)
+	r := newReader(pool)
+	data := counting(128)
+	pkt, frame := r.read(t, data)
+	reclaim(frame, pkt)
+	messages := unitsOf(t, pool, pkt, 96, 32)
+	require.NoError(t, packetpool.PoolDelete(pool))
+	require.NoError(t, packetpool.DataAppend(messages[0], []byte("more"), other, nx.NoWait))
+	require.NoError(t, packetpool.DataAdjust(messages[1], 60))
+	require.NoError(t, packetpool.DataAppend(messages[1], []byte("more"), other, nx.NoWait))
+	require.NoError(t, packetpool.DataAdjust(messages[2], 90))
+	for i, more := range []string{"more", "more", ""} {
+		assert.Equal(t, string(data[32*i:32*(i+1)])+more, string(retrieveOfDead(t, messages[i])))
+	}
+	assert.Equal(t, data, pkt.Data().AsRange().ToSlice(), "what the stack has")
+	pkt.DecRef()
+	require.NoError(t, packetpool.PoolDelete(other))
+	for i, p := range messages {
+		assert.ErrorIs(t, packetpool.Release(p), nx.PtrError)
+		assert.Equal(t, data[32*i:32*(i+1)], retrieveOfDead(t, p)[:32])
+	}
 }
 
 // held is a message of the state machine below, and what it must hold.

@@ -179,6 +179,17 @@ func (b *block) drop() {
 	}
 }
 
+// move gives the bytes of a packet of a deleted pool memory that lives as long as
+// its handle. The caller holds s.mu, and the mu of the message.
+func (b *block) move() {
+	if b.memory == nil {
+		return // it has moved already
+	}
+	data := append(make([]byte, 0, len(b.data)), b.data...)
+	b.drop()
+	b.memory, b.data, b.borrowed = nil, data, false
+}
+
 // strip takes the memory of a packet whose bytes nobody needs any more, for the
 // packets that are taken next, and leaves it empty. Memory that the stack may have
 // a part of stays with the packet. The caller holds b.mu of the message and s.mu.
@@ -237,11 +248,15 @@ func (s *store) plain() bool {
 	return s.waiters.first == nil && s.config.Recorder == nil && !s.deleted.Load()
 }
 
-// delete ends the store; false when it had ended before.
+// delete ends the store; false when it had ended before. What nobody has gives its
+// memory back. A packet that the program has stays where it is, whoever reads or
+// writes there just now, until it is released (see release and refuseRelease): it may
+// be in the middle of a message that begins in another pool, and nobody here knows
+// that message's lock.
 func (s *store) delete() bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.deleted.Swap(true) {
-		s.mu.Unlock()
 		return false
 	}
 	for w := s.waiters.first; w != nil; w = s.waiters.first {
@@ -255,32 +270,10 @@ func (s *store) delete() bool {
 		m.drop()
 	}
 	s.idle = nil
-	blocks := s.blocks
-	s.mu.Unlock()
-
-	// No packet changes hands from here on. What nobody has goes back to where
-	// the memory came from; what the program still has moves to memory that lives
-	// as long as its handle. No service is at a message meanwhile: the first packet
-	// guards it, and a further one does not know which that is. A service locks one
-	// packet at a time, so nobody waits for another one with what is waited for here.
-	for _, b := range blocks {
-		b.mu.Lock()
-	}
-	s.mu.Lock()
-	for _, b := range blocks {
-		switch {
-		case b.frame != nil: // its memory goes with the frame
-		case b.state == free || b.state == inFlight:
+	for _, b := range s.blocks {
+		if b.frame == nil && (b.state == free || b.state == inFlight) { // the memory of a frame goes with it
 			b.drop()
-		case b.state == application:
-			data := append(make([]byte, 0, len(b.data)), b.data...)
-			b.drop()
-			b.data = data
 		}
-	}
-	s.mu.Unlock()
-	for _, b := range blocks {
-		b.mu.Unlock()
 	}
 	return true
 }
