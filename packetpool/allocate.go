@@ -26,14 +26,21 @@ func Allocate(pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
 	if b := pool.quick(packetType); b != nil {
 		return b.handle(), nil
 	}
-	return allocate("packetpool.Allocate", context.Background(), pool, packetType, wait)
+	return allocate("packetpool.Allocate", context.Background(), nil, pool, packetType, wait)
 }
 
 // AllocateContext is [Allocate] with a wait that ends when ctx does. The status
 // is NX_WAIT_ABORTED then, as after tx_thread_wait_abort, with the cause of
 // ctx wrapped. A packet that is there is taken whatever ctx says.
 func AllocateContext(ctx context.Context, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
-	return allocate("packetpool.AllocateContext", ctx, pool, packetType, wait)
+	return allocate("packetpool.AllocateContext", ctx, nil, pool, packetType, wait)
+}
+
+// AllocateOn is [Allocate] for a caller that waits for something else as well: the
+// wait is in its suspension, which whoever has that something resumes. The status
+// is NX_WAIT_ABORTED then.
+func AllocateOn(suspension *nx.Suspension, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
+	return allocate("packetpool.AllocateOn", context.Background(), suspension, pool, packetType, wait)
 }
 
 // quick is Allocate for the most frequent case: all is well, nobody looks, and a
@@ -61,7 +68,7 @@ func (pool *Pool) quick(packetType PacketType) *block {
 	return b
 }
 
-func allocate(service string, ctx context.Context, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
+func allocate(service string, ctx context.Context, on *nx.Suspension, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
 	if pool == nil {
 		return Packet{}, nx.Fail(service, nx.PtrError, nil)
 	}
@@ -72,7 +79,7 @@ func allocate(service string, ctx context.Context, pool *Pool, packetType Packet
 	if packetType%4 != 0 && s.created() {
 		return Packet{}, nx.Fail(service, nx.OptionError, nil)
 	}
-	b, status := s.allocate(ctx, int(packetType), wait)
+	b, status := s.allocateOn(ctx, on, int(packetType), wait)
 	if status != nx.Success {
 		return Packet{}, nx.Fail(service, status, cause(ctx, status))
 	}
@@ -89,6 +96,12 @@ func cause(ctx context.Context, status nx.Status) error {
 // allocate is the core of nx_packet_allocate, with the check for a deleted
 // pool.
 func (s *store) allocate(ctx context.Context, room int, wait nx.Wait) (*block, nx.Status) {
+	return s.allocateOn(ctx, nil, room, wait)
+}
+
+// allocateOn is allocate with a wait in a suspension of the caller's, when that is
+// not nil.
+func (s *store) allocateOn(ctx context.Context, on *nx.Suspension, room int, wait nx.Wait) (*block, nx.Status) {
 	s.mu.Lock()
 	if s.deleted.Load() {
 		s.mu.Unlock()
@@ -117,7 +130,10 @@ func (s *store) allocate(ctx context.Context, room int, wait nx.Wait) (*block, n
 		return nil, nx.NoPacket
 	}
 	s.emptySuspensions++
-	w := &waiter{Suspension: nx.NewSuspension(s.config.Clock), room: room}
+	if on == nil {
+		on = nx.NewSuspension(s.config.Clock)
+	}
+	w := &waiter{Suspension: on, room: room}
 	if s.config.Sites {
 		w.site = newSite()
 	}
@@ -127,35 +143,26 @@ func (s *store) allocate(ctx context.Context, room int, wait nx.Wait) (*block, n
 	return s.await(ctx, w, wait)
 }
 
-// await suspends the caller until it is served, or its wait is over.
+// await suspends the caller until it is served, its wait is over, or somebody has
+// ended it for another reason.
 func (s *store) await(ctx context.Context, w *waiter, wait nx.Wait) (*block, nx.Status) {
 	since := s.config.Clock.Now()
 	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { s.abort(w) })()
+		defer context.AfterFunc(ctx, func() { w.Resume() })()
 	}
-	if !w.Await(wait) {
-		s.mu.Lock()
-		if s.waiters.remove(w) {
-			w.status = nx.NoPacket
+	resumed := w.Await(wait)
+	s.mu.Lock()
+	if s.waiters.remove(w) { // otherwise who took it off the list has written block and status
+		if w.status = nx.NoPacket; resumed {
+			w.status = nx.WaitAborted
 		}
-		s.mu.Unlock()
 	}
-	// Whoever took w off the list has written block and status before.
+	s.mu.Unlock()
 	s.recordEmpty(s.config.Clock.Now()-since, w.block != nil)
 	if w.block != nil {
 		s.recordPackets(false, 1, 0, Owner{})
 	}
 	return w.block, w.status
-}
-
-// abort ends a wait for another reason than the time.
-func (s *store) abort(w *waiter) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waiters.remove(w) {
-		w.status = nx.WaitAborted
-		w.Resume()
-	}
 }
 
 // waiter is a caller of allocate that waits for a packet.

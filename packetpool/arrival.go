@@ -26,6 +26,7 @@ type Arrival struct {
 	message message
 	hint    *memory // in which the bytes before lay; see store.mine
 	packets int     // taken since the lock was
+	brought *block  // for the next pass; see Bring
 	copies  []pending
 }
 
@@ -58,6 +59,25 @@ func (pool *Pool) Arrive(owner Owner, headers int) Arrival {
 	return Arrival{store: pool.created(), owner: owner, headers: headers}
 }
 
+// Bring gives a packet back that the caller has waited for because Add or AddUnits
+// needed one: the next of them takes what it needs before anybody else does, and
+// only what is left goes to those who wait, or to the pool. The caller's handle is
+// stale. A packet of another pool is released.
+func (a *Arrival) Bring(packet Packet) {
+	if b := packet.block; b == nil || b.store != a.store || a.brought != nil || !b.mu.retire(packet.generation) {
+		_ = Release(packet) // a zero or stale one is none
+		return
+	}
+	a.brought = packet.block
+}
+
+// Return releases what was brought when there was nothing to add.
+func (a *Arrival) Return() {
+	b := a.brought
+	a.brought = nil
+	b.freeMessage()
+}
+
 // Length is how many bytes the message under construction has.
 func (a *Arrival) Length() int {
 	if a.message.head == nil {
@@ -72,15 +92,21 @@ func (a *Arrival) Length() int {
 // are needed for a copy and there are too few. Nothing of the piece was taken
 // then, and it may be added later.
 func (a *Arrival) Add(piece []byte) error {
-	_, _, err := a.AddUnits(piece, nil, nil)
+	_, _, err := a.addUnits(piece, nil, nil, true)
 	return err
 }
 
 // AddUnits adds bytes that lie together, and ends a message at each of the
 // offsets, which ascend: those messages it puts behind the others. It answers how
-// many bytes it has taken. What is not there then stays to be added, as after
-// Add, whose errors it has.
+// many bytes it has taken: for the rest, of which a part may have gone into a message
+// that goes on, there was no packet. That stays to be added, as after Add, whose
+// errors it has.
 func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packet, int, error) {
+	return a.addUnits(bytes, ends, messages, false)
+}
+
+// addUnits adds pieces, whole ones only, or as far as there are packets.
+func (a *Arrival) addUnits(bytes []byte, ends []int, messages []Packet, whole bool) ([]Packet, int, error) {
 	const service = "packetpool.Arrival"
 	s := a.store
 	if s == nil {
@@ -93,6 +119,11 @@ func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packe
 		s.mu.Unlock()
 		return messages, 0, nx.Fail(service, nx.PtrError, errDeleted)
 	}
+	brought := a.brought
+	if brought != nil {
+		a.brought = nil
+		brought.toFree()
+	}
 	m := s.mine(bytes, a.hint)
 	if m != nil {
 		a.hint = m
@@ -102,22 +133,28 @@ func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packe
 		if len(ends) > 0 {
 			to = ends[0]
 		}
-		piece := bytes[taken:to]
-		if !a.add(m, piece) {
+		n := a.add(m, bytes[taken:to], whole)
+		taken += n
+		if taken < to {
 			err = nx.Fail(service, nx.NoPacket, nil)
 			break
 		}
 		if m != nil && m.end != endOf(bytes) {
 			m = nil // the packet has moved to other memory
 		}
-		taken = to
 		if len(ends) > 0 {
 			ends = ends[1:]
 			messages = append(messages, a.Message())
 		}
 	}
+	if brought != nil && s.waiters.first != nil && s.free != nil {
+		s.put(s.takeBare()) // it was not needed
+	}
 	left := s.freeLen
 	s.mu.Unlock()
+	if brought != nil {
+		s.recordPackets(true, 1, left+a.packets, Owner{})
+	}
 	s.recordPackets(false, a.packets, left, a.owner)
 	a.packets = 0
 	// Nobody else knows these packets, and the stack holds the bytes.
@@ -130,22 +167,23 @@ func (a *Arrival) AddUnits(bytes []byte, ends []int, messages []Packet) ([]Packe
 	return messages, taken, err
 }
 
-// add adds one piece, which lies in that memory if it is not nil. False: it needs
-// packets for a copy, and there are too few. The caller holds store.mu.
-func (a *Arrival) add(in *memory, piece []byte) bool {
-	s, m := a.store, &a.message
-	if len(piece) == 0 {
-		return true
+// add adds one piece, which lies in that memory if it is not nil, and answers how many
+// bytes of it: less than all, and none of a whole one, when it needs packets for a copy
+// and there are too few. The caller holds store.mu.
+func (a *Arrival) add(in *memory, piece []byte, whole bool) int {
+	s, m, n := a.store, &a.message, len(piece)
+	if n == 0 {
+		return 0
 	}
 	b := in.packet()
 	if in != nil {
 		from := in.size - cap(piece)
 		if m.tail != nil && m.tail.memory == in && m.tail.append == from { // it goes on where the last piece ended
-			m.tail.append += len(piece)
-			m.head.length += len(piece)
-			return true
+			m.tail.append += n
+			m.head.length += n
+			return n
 		}
-		if from >= a.headers || m.head != nil || !a.affords(len(piece)) {
+		if from >= a.headers || m.head != nil || !a.affords(n) {
 			switch {
 			case b == nil && s.have(1):
 				b = s.takeBare()
@@ -155,31 +193,35 @@ func (a *Arrival) add(in *memory, piece []byte) bool {
 				s.inbound.remove(b)
 			}
 			if b != nil && b.frame == nil {
-				m.receive(b, from, len(piece), a.owner)
+				m.receive(b, from, n, a.owner)
 				s.mark(b)
-				return true
+				return n
 			}
 		}
 	}
 	room, front := m.room(), 0
 	if m.head == nil {
-		front = a.front(len(piece))
+		front = a.front(n)
 	}
-	if need := s.packetsFor(front + len(piece) - room); !s.have(need) {
-		if b == nil || len(piece) > s.payload {
-			return false
+	switch enough := s.have(s.packetsFor(front + n - room)); {
+	case enough:
+	case b == nil || n > s.payload:
+		if n = room + s.freeLen*s.payload - front; whole || n <= 0 {
+			return 0
 		}
+		piece = piece[:n]
+	default:
 		// The program was faster than the reader, which has not taken the pool's
 		// reference back yet: the packet moves to memory that is certainly its own.
 		// Where the stack has replaced the old one, the bytes lie in what was that
 		// once, and perhaps behind where a packet ends.
-		from := min(in.size-cap(piece), s.payload-len(piece))
+		from := min(in.size-cap(piece), s.payload-n)
 		b.frame.blocks[b.index], b.frame = nil, nil
 		s.renew(b)
 		copy(b.data[from:], piece)
-		m.receive(b, from, len(piece), a.owner)
+		m.receive(b, from, n, a.owner)
 		s.mark(b)
-		return true
+		return n
 	}
 	for len(piece) > 0 {
 		if room == 0 {
@@ -191,13 +233,13 @@ func (a *Arrival) add(in *memory, piece []byte) bool {
 			m.add(b)
 			room, front = s.payload-front, 0
 		}
-		n := min(len(piece), room)
-		a.copies = append(a.copies, pending{m.tail, m.tail.append, piece[:n]})
-		m.tail.append += n
-		m.head.length += n
-		piece, room = piece[n:], 0
+		some := min(len(piece), room)
+		a.copies = append(a.copies, pending{m.tail, m.tail.append, piece[:some]})
+		m.tail.append += some
+		m.head.length += some
+		piece, room = piece[some:], 0
 	}
-	return true
+	return n
 }
 
 // Message ends the message and answers it; the next Add begins another one. The

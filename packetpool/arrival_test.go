@@ -255,6 +255,103 @@ func TestArrivalWaitsForAPacket(t *testing.T) {
 	require.NoError(t, packetpool.Release(p))
 }
 
+// What a caller has waited for goes to its message, and not to those who wait behind
+// it; what the message does not need goes to them.
+func TestArrivalOfWhatWasBrought(t *testing.T) {
+	var clock nxtest.Clock
+	var recorder nxtest.Recorder
+	pool := nxtest.NewPool(t, 100, 3, nxtest.On(&clock), nxtest.Record(&recorder))
+	held := fill(t, pool, 0xEE)
+	var order []string
+	clock.Go(func() {
+		a := pool.Arrive(queueOfS, 0)
+		assert.ErrorIs(t, a.Add([]byte("message")), nx.NoPacket)
+		for _, text := range []string{"message", ""} {
+			p, err := packetpool.AllocateOn(nx.NewSuspension(&clock), pool, packetpool.ReceivePacket, nx.WaitForever)
+			assert.NoError(t, err)
+			a.Bring(p)
+			assert.ErrorIs(t, packetpool.Release(p), nx.PtrError, "it is given away")
+			assert.NoError(t, a.Add([]byte(text)))
+			order = append(order, text)
+		}
+		assert.NoError(t, packetpool.Release(a.Message()))
+	})
+	for _, name := range []string{"second", "fourth"} {
+		clock.Go(func() {
+			clock.Sleep(map[string]nx.Wait{"second": 1, "fourth": 3}[name])
+			p, err := packetpool.Allocate(pool, packetpool.ReceivePacket, nx.WaitForever)
+			assert.NoError(t, err)
+			order = append(order, name)
+			clock.Sleep(10)
+			assert.NoError(t, packetpool.Release(p))
+		})
+	}
+	clock.Go(func() {
+		for _, p := range held {
+			clock.Sleep(2)
+			assert.NoError(t, packetpool.Release(p))
+		}
+	})
+	clock.Wait(t)
+	assert.Equal(t, []string{"message", "second", "", "fourth"}, order)
+	out := 0
+	for _, e := range nxtest.Of[nx.PacketEvent](&recorder) {
+		if out += e.Packets; e.Released {
+			out -= 2 * e.Packets
+		}
+	}
+	assert.Zero(t, out)
+}
+
+// A piece for the copy of which there are too few packets is taken as far as they go,
+// where the caller is told how far.
+func TestArrivalTakesAPart(t *testing.T) {
+	pool := nxtest.NewPool(t, 100, 3)
+	held := fill(t, pool, 0xEE)
+	data := counting(250)
+	a := pool.Arrive(packetpool.Owner{}, 40)
+	taken := 0
+	for i, want := range []int{0, 60, 160, 250} { // with room for headers in front
+		messages, n, err := a.AddUnits(data[taken:], []int{250 - taken}, nil)
+		taken += n
+		assert.Equal(t, want, taken)
+		assert.Equal(t, want, max(a.Length(), 250*len(messages)))
+		if want == 250 {
+			require.NoError(t, err)
+			assert.Equal(t, data, retrieve(t, messages[0]))
+			require.NoError(t, packetpool.Release(messages[0]))
+			break
+		}
+		require.ErrorIs(t, err, nx.NoPacket)
+		require.NoError(t, packetpool.Release(held[i]))
+	}
+}
+
+// What was brought and not used is given back, whatever became of the pool.
+func TestArrivalReturnsWhatWasBrought(t *testing.T) {
+	pool, other := nxtest.NewPool(t, 100, 2), nxtest.NewPool(t, 100, 1)
+	a := pool.Arrive(queueOfS, 0)
+	a.Return()
+	a.Bring(packetpool.Packet{})
+	a.Bring(take(t, other, 0))
+	assert.Equal(t, 1, free(t, other), "it is of no use here")
+	a.Bring(take(t, pool, 0))
+	a.Bring(take(t, pool, 0))
+	assert.Equal(t, 1, free(t, pool), "one is enough")
+	a.Return()
+	a.Return()
+	assert.Equal(t, 2, free(t, pool))
+
+	gone := doomed(t, 100, 2)
+	a = gone.Arrive(queueOfS, 0)
+	p := take(t, gone, 0)
+	a.Bring(p)
+	require.NoError(t, packetpool.PoolDelete(gone))
+	assert.ErrorIs(t, a.Add([]byte{1}), nx.PtrError)
+	a.Return()
+	assert.ErrorIs(t, packetpool.Release(p), nx.PtrError)
+}
+
 // The program may be faster than the reader: the bytes are copied, into the
 // packet itself when there is no other one.
 func TestArrivalBeforeReclaim(t *testing.T) {

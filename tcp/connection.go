@@ -275,6 +275,9 @@ func (c *connection) abandon(reset, keep bool) {
 		c.socket = nil
 	}
 	c.ready = false
+	if s != nil {
+		s.starving.flush(nx.Success, nil)
+	}
 	c.forget()
 	c.unpark()
 	c.p.mu.Unlock()

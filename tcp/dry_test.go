@@ -18,42 +18,204 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// A receiver that needs a packet of a pool that is dry waits for one as long as its
-// wait says, looks at the connection each second, and leaves none out.
-func TestReceiverWaitsForPackets(t *testing.T) {
-	w := driven.New(driven.Config{})
+// dry is a world in driven time in which B has received two segments of unit bytes in
+// one packet, and a shorter one in another. The program holds all others, and that one
+// for the first segment: there is no packet for the second.
+type dry struct {
+	*driven.World
+	t              *testing.T
+	a, b           *host
+	client, server *tcp.Socket
+	data           []byte // of the first two segments
+	first          packetpool.Packet
+	held           []packetpool.Packet
+}
+
+const unit = 700
+
+func newDry(t *testing.T, family string) *dry {
+	t.Helper()
+	const packets = 16
+	w := &dry{World: driven.New(driven.Config{}), t: t}
 	t.Cleanup(w.Close)
-	h := newHost(t, "A", w.Network.Driver(), addressA, address6A, hostConfig{ip: ip.Config{Clock: w.Clock}})
-	var held []packetpool.Packet
-	for {
-		packet, err := packetpool.Allocate(h.pool, packetpool.ReceivePacket, nx.NoWait)
-		if err != nil {
-			break
+	reader := &slowReader{Driver: w.Network.Driver(), unit: unit, taken: make(chan struct{}, 1), goingOn: make(chan struct{})}
+	close(reader.goingOn) // it is not slow here
+	config := hostConfig{ip: ip.Config{Clock: w.Clock}}
+	w.a = newHost(t, "A", w.Network.Driver(), addressA, address6A, config)
+	config.payload, config.packets = 1536, packets
+	w.b = newHost(t, "B", reader, addressB, address6B, config)
+	w.client, w.server = w.a.socket(t, 8192, nil), w.b.socket(t, 8192, nil)
+	w.do(func() {
+		require.NoError(t, tcp.ServerSocketListen(&w.b.inst, port, w.server, 5, nil))
+		requireStatus(t, nx.InProgress, tcp.ServerSocketAccept(w.server, nx.NoWait))
+		require.NoError(t, tcp.ClientSocketBind(w.client, tcp.AnyPort, nx.NoWait))
+		require.NoError(t, tcp.ClientSocketConnect(w.client, w.b.addr[family], port, 100))
+	})
+	t.Cleanup(func() { _ = tcp.ServerSocketUnlisten(&w.b.inst, port) })
+	for range packets - 2 {
+		w.held = append(w.held, w.b.message(t, nil))
+	}
+	t.Cleanup(func() {
+		for _, packet := range append(w.held, w.first) {
+			_ = packetpool.Release(packet) // the test may have done so
 		}
-		held = append(held, packet)
+	})
+	w.data = make([]byte, 2*unit)
+	for i := range w.data {
+		w.data[i] = byte(i / 7)
 	}
-	require.NotEmpty(t, held)
-	for _, row := range []struct {
-		wait  nx.Wait
-		ticks uint32
-		again bool
-	}{{5, 5, false}, {100, 100, false}, {250, 100, true}, {nx.WaitForever, 100, true}} {
-		var again bool
-		call := w.Go(driven.Thread{}, func() { again = tcp.PacketComes(&h.inst, row.wait) }, nil)
-		require.True(t, w.Wait(call, 1000))
-		assert.Equal(t, row.again, again, "wait %d", row.wait)
-		assert.Equal(t, row.ticks, call.Finished-call.Started, "wait %d", row.wait)
-	}
-	var comes bool
-	call := w.Go(driven.Thread{}, func() { comes = tcp.PacketComes(&h.inst, nx.WaitForever) }, nil)
-	w.Sleep(10)
-	require.NoError(t, packetpool.Release(held[0]))
-	require.True(t, w.Wait(call, 1000))
-	assert.True(t, comes)
-	assert.Less(t, call.Finished-call.Started, uint32(20))
-	for _, packet := range held[1:] {
-		require.NoError(t, packetpool.Release(packet))
-	}
+	w.do(func() {
+		w.a.send(t, w.client, w.data)
+		w.a.send(t, w.client, []byte("the third"))
+	})
+	w.do(func() {
+		var err error
+		w.first, err = tcp.SocketReceive(w.server, nx.NoWait)
+		require.NoError(t, err)
+		_, err = tcp.SocketReceive(w.server, nx.NoWait)
+		requireStatus(t, nx.NoPacket, err)
+	})
+	return w
+}
+
+// do makes calls, to their end.
+func (w *dry) do(f func()) {
+	w.t.Helper()
+	require.True(w.t, w.Wait(w.Go(driven.Thread{}, f, nil), 1000), "it does not return")
+}
+
+// release gives back one of the packets that the program holds.
+func (w *dry) release() {
+	w.t.Helper()
+	last := len(w.held) - 1
+	w.do(func() { require.NoError(w.t, packetpool.Release(w.held[last])) })
+	w.held = w.held[:last]
+}
+
+// receive begins to wait for the next message of B.
+func (w *dry) receive(wait nx.Wait, got *[]byte, why *error) *driven.Call {
+	return w.Go(driven.Thread{}, func() {
+		packet, err := tcp.SocketReceive(w.server, wait)
+		if *why = err; err == nil {
+			*got = contents(w.t, packet)
+		}
+	}, nil)
+}
+
+// allocate begins to wait for a packet of B's pool.
+func (w *dry) allocate(packet *packetpool.Packet) *driven.Call {
+	return w.Go(driven.Thread{}, func() {
+		var err error
+		*packet, err = packetpool.Allocate(w.b.pool, packetpool.ReceivePacket, nx.WaitForever)
+		assert.NoError(w.t, err)
+	}, nil)
+}
+
+// A receiver that needs a packet of a pool that is dry goes on when one is released,
+// at that moment, and waits as long as its wait says.
+func TestReceiverWaitsForAPacket(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		w := newDry(t, family)
+		var got []byte
+		var why error
+		for _, wait := range []nx.Wait{1, 5, 100, 250} {
+			call := w.receive(wait, &got, &why)
+			assert.False(t, call.Done())
+			require.True(t, w.Wait(call, 1000))
+			requireStatus(t, nx.NoPacket, why)
+			assert.EqualValues(t, wait, call.Finished-call.Started)
+		}
+		call := w.receive(nx.WaitForever, &got, &why)
+		w.Sleep(230)
+		assert.False(t, call.Done())
+		w.release()
+		require.True(t, call.Done())
+		require.NoError(t, why)
+		assert.Equal(t, w.data[unit:], got)
+		assert.EqualValues(t, 230, call.Finished-call.Started)
+	})
+}
+
+// Who waits for a packet gets it in turn, whether he is a receiver or allocates.
+func TestReceiverHasItsTurnForAPacket(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		w := newDry(t, family)
+		var got []byte
+		var why error
+		var before, behind packetpool.Packet
+		first := w.allocate(&before)
+		receiving := w.receive(nx.WaitForever, &got, &why)
+		last := w.allocate(&behind)
+		w.release()
+		assert.Equal(t, []bool{true, false, false}, []bool{first.Done(), receiving.Done(), last.Done()})
+		w.release()
+		require.True(t, receiving.Done())
+		require.NoError(t, why)
+		assert.Equal(t, w.data[unit:], got)
+		assert.True(t, last.Done(), "what the receiver has released")
+		for _, packet := range []packetpool.Packet{before, behind} {
+			require.NoError(t, packetpool.Release(packet))
+		}
+	})
+}
+
+// A receiver that waits for a packet is told at once when its connection ends, or the
+// pool.
+func TestReceiverThatWaitsForAPacketIsTold(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		for _, row := range []struct {
+			name string
+			end  func(*dry)
+			want nx.Status
+		}{
+			{"disconnect", func(w *dry) { requireStatus(t, nx.InProgress, tcp.SocketDisconnect(w.server, nx.NoWait)) }, nx.NotConnected},
+			{"pool delete", func(w *dry) { require.NoError(t, packetpool.PoolDelete(w.b.pool)) }, nx.NoPacket},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				w := newDry(t, family)
+				var got []byte
+				var why error
+				receiving := w.receive(nx.WaitForever, &got, &why)
+				w.Sleep(3)
+				w.do(func() { row.end(w) })
+				require.True(t, receiving.Done())
+				requireStatus(t, row.want, why)
+				assert.EqualValues(t, 3, receiving.Finished-receiving.Started)
+			})
+		}
+	})
+}
+
+// When somebody else has taken the segment for which a receiver waits for a packet, it
+// goes on with the next one, which needs none; and when nothing is left, it waits for
+// what comes, and no packet goes to it.
+func TestReceiverNeedsNoPacketAnyMore(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		w := newDry(t, family)
+		var got [2][]byte
+		var why [2]error
+		first, second := w.receive(nx.WaitForever, &got[0], &why[0]), w.receive(nx.WaitForever, &got[1], &why[1])
+		conn, err := tcp.NewConn(w.server, w.b.pool)
+		require.NoError(t, err)
+		w.do(func() {
+			b := make([]byte, 1000)
+			n, err := conn.Read(b[:unit])
+			require.NoError(t, err)
+			assert.Equal(t, w.data[unit:], b[:n])
+		})
+		require.True(t, first.Done())
+		require.NoError(t, why[0])
+		assert.Equal(t, "the third", string(got[0]))
+		assert.False(t, second.Done())
+		info, err := packetpool.PoolInfoGet(w.b.pool)
+		require.NoError(t, err)
+		assert.EqualValues(t, 1, info.FreePackets, "what the first has released")
+
+		w.do(func() { w.a.send(t, w.client, []byte("the fourth")) })
+		require.True(t, second.Done())
+		require.NoError(t, why[1])
+		assert.Equal(t, "the fourth", string(got[1]))
+	})
 }
 
 // slowReader is a driver whose reader makes a super-segment of each frame with much
@@ -99,7 +261,7 @@ func (e *slowReaderEndpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocol
 // waits for one, and goes on when the program releases the first.
 func TestReceiveGoesOnWithAPacket(t *testing.T) {
 	families(t, func(t *testing.T, family string) {
-		const unit, packets = 700, 16
+		const packets = 16
 		network := ram.NewNetwork(ram.Config{})
 		reader := &slowReader{Driver: network.Driver(), unit: unit, taken: make(chan struct{}, 1), goingOn: make(chan struct{})}
 		a := newHost(t, "A", network.Driver(), addressA, address6A, hostConfig{})

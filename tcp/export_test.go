@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"gonetx/ip"
-	"gonetx/packetpool/nx"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -21,12 +20,4 @@ func WithoutDelay(inst *ip.Instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delays.off = true
-}
-
-// PacketComes is what a receiver waits for that needs a packet for a copy.
-func PacketComes(inst *ip.Instance, wait nx.Wait) bool {
-	p, _ := enabled(inst)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.packetComes(wait)
 }

@@ -64,10 +64,13 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 		}
 		if c := s.conn; c != nil && turn {
 			seen := c.receiver.arrivals
-			packet, n, status, cause = p.take(s, c)
-			if status == nx.NoPacket && wait != nx.NoWait && p.packetComes(rest()) {
-				resumed = false
-				continue
+			packet, n, status, cause = p.take(s, c, none)
+			for status == nx.NoPacket && wait != nx.NoWait {
+				spare, ended := p.awaitPacket(s, rest())
+				if ended != nx.Success {
+					return packet, 0, status, cause
+				}
+				packet, n, status, cause = p.take(s, c, spare)
 			}
 			if n > 0 || status != nx.Success {
 				return packet, n, status, cause
@@ -96,30 +99,37 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 	}
 }
 
-// packetComes waits until the default pool has a packet for the copy of a part that
-// has arrived, or for a second, so that the caller sees what became of the
-// connection meanwhile. False: there was none for wait ticks. It is called and
-// returns with the protocol's lock held.
-func (p *protocol) packetComes(wait nx.Wait) bool {
+// awaitPacket waits for a packet of the default pool, for the copy of a part that has
+// arrived, in the order in which all ask who wait for one. It answers none, and that
+// all is well, when the part has gone meanwhile: another caller has taken it, or the
+// connection has. It is called and returns with the protocol's lock held.
+func (p *protocol) awaitPacket(s *Socket, wait nx.Wait) (packetpool.Packet, nx.Status) {
+	w := &suspended{Suspension: p.spare.get(p.clock), socket: s}
+	s.starving = append(s.starving, w)
 	p.mu.Unlock()
-	defer p.mu.Lock()
-	packet, err := packetpool.Allocate(p.inst.Pool(), packetpool.ReceivePacket, min(wait, nx.TicksPerSecond))
-	if err == nil {
-		return packetpool.Release(packet) == nil
+	packet, err := packetpool.AllocateOn(w.Suspension, p.inst.Pool(), packetpool.ReceivePacket, wait)
+	p.mu.Lock()
+	s.starving.remove(w)
+	p.spare.put(w.Suspension) // off both lists
+	if status := statusOf(err); status != nx.WaitAborted {
+		return packet, status
 	}
-	return nx.Code(err) == uint(nx.NoPacket) && wait > nx.TicksPerSecond
+	return packet, nx.Success
 }
 
-// take hands out the next message of a connection, if there is one. It is
-// called and returns with the protocol's lock held.
-func (p *protocol) take(s *Socket, c *connection) (packet packetpool.Packet, n uint32, status nx.Status, cause error) {
+// take hands out the next message of a connection, if there is one. spare is a
+// packet for its copy, or none; take gives it away. It is called and returns with
+// the protocol's lock held.
+func (p *protocol) take(s *Socket, c *connection, spare packetpool.Packet) (packet packetpool.Packet, n uint32, status nx.Status, cause error) {
 	r := &c.receiver
 	q, ok := r.dequeue()
 	if !ok && c.ready && r.next != r.read { // the stack may have something
 		p.mu.Unlock()
-		cause = s.read(c, false)
+		cause = s.read(c, false, spare)
 		p.mu.Lock()
 		q, ok = r.dequeue()
+	} else if spare != none {
+		_ = packetpool.Release(spare) // ours since a moment ago
 	}
 	if !ok {
 		if cause != nil { // the pool has no packet for the copy of a part
@@ -128,32 +138,56 @@ func (p *protocol) take(s *Socket, c *connection) (packet packetpool.Packet, n u
 		return packet, 0, nx.Success, nil
 	}
 	packetpool.Deliver(q.packet)
-	// What is left wakes nobody: gVisor has told of it.
-	if (r.head < len(r.queue) || len(r.order) > 0) && s.receiving.resume(nx.Success, nil) {
-		s.resumed++
-	}
+	s.passOn(r)
 	p.taken(s, c)
 	return q.packet, q.length, nx.Success, nil
 }
 
+// passOn wakes the next receiver for what is left when one has taken what was first;
+// gVisor has told of it. Who waits for a packet for what was first looks again: what
+// is first now may need none. When nothing is left nobody needs one.
+func (s *Socket) passOn(r *receiver) {
+	switch {
+	case r.head == len(r.queue) && len(r.order) == 0:
+		s.starving.flush(nx.Success, nil)
+	case s.receiving.resume(nx.Success, nil):
+		s.resumed++
+	default:
+		s.starving.resume(nx.Success, nil)
+	}
+}
+
+// none is no packet.
+var none packetpool.Packet
+
 // read takes what has arrived out of gVisor, up to about a super-segment, and
 // puts it on the receive queue, segment by segment. It answers an error only
-// when the pool had no packet for the copy of a part; that stays in the stack.
-// Without more it does nothing when there is something on the queue.
-func (s *Socket) read(c *connection, more bool) error {
+// when the pool had no packet for the copy of a part; that stays in the stack. spare
+// is a packet for it, or none, and given away. Without more it does nothing when
+// there is something on the queue.
+func (s *Socket) read(c *connection, more bool, spare packetpool.Packet) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	p, r, in := c.p, &c.receiver, &c.intake
 	p.mu.Lock()
 	if !c.ready || !more && r.head < len(r.queue) { // another receiver was faster
 		p.mu.Unlock()
+		if spare != none {
+			_ = packetpool.Release(spare) // ours since a moment ago
+		}
 		return nil
 	}
 	r.prune()
 	in.begin(c, s.name)
 	p.mu.Unlock()
 
+	if spare != none {
+		in.arrival.Bring(spare)
+	}
 	taken, err := c.endpoint.readInto(in)
+	if spare != none {
+		in.arrival.Return() // there was nothing any more
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -198,7 +232,7 @@ func (s *Socket) drain(c *connection) {
 		p.mu.Lock()
 		before := r.read
 		p.mu.Unlock()
-		err := s.read(c, true)
+		err := s.read(c, true, none)
 		s.reading.Lock()
 		p.mu.Lock()
 		if r.read == before {

@@ -58,6 +58,7 @@ type Socket struct {
 
 	connecting    suspensions // in connect or accept
 	receiving     suspensions
+	starving      suspensions // receivers that wait for a packet of the default pool
 	transmitting  suspensions
 	disconnecting suspensions
 
@@ -148,7 +149,7 @@ func (s *Socket) clear() {
 	s.state, s.client, s.port, s.bound, s.binder = 0, false, 0, false, nil
 	s.conn, s.last, s.quiet = nil, lastInfo{}, flow{}
 	s.mss, s.peerMSS, s.peer, s.local = 0, 0, netip.AddrPort{}, netip.Addr{}
-	s.connecting, s.receiving, s.transmitting, s.disconnecting = nil, nil, nil, nil
+	s.connecting, s.receiving, s.starving, s.transmitting, s.disconnecting = nil, nil, nil, nil, nil
 	s.vlan, s.notify, s.counters = 0, notifications{}, socketCounters{}
 	s.giveUp, s.probes, s.resumed = nil, probes{}, 0
 }

@@ -116,7 +116,7 @@ func (p *protocol) stats(s *Socket) SocketStats {
 		SocketInfo: s.info(), Name: s.name, Server: !s.client, Deleted: s.lingers,
 		Local: netip.AddrPortFrom(s.local, s.port), Remote: s.peer,
 		Window: s.window, PeerMSS: s.peerMSS, QueueMaximum: s.queueMax,
-		Receivers: len(s.receiving), Senders: len(s.transmitting),
+		Receivers: len(s.receiving) + len(s.starving), Senders: len(s.transmitting),
 	}
 	c := s.conn
 	if c == nil || !c.ready || c.over {

@@ -57,6 +57,9 @@ func (p *protocol) takeBytes(s *Socket, c *connection, b []byte) int {
 			r.enqueue([]queued{begun})
 		}
 		s.reading.Unlock()
+		if len(s.starving) > 0 {
+			s.passOn(r)
+		}
 		if n > 0 {
 			p.taken(s, c)
 			return n
