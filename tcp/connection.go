@@ -30,6 +30,7 @@ type connection struct {
 	socket      *Socket    // nil: the socket has let go of it
 	handshaking bool       // made by accept, SYN-ACK wanted, not yet established
 	mute        bool       // what gVisor still sends for it stays off the wire
+	parting     bool       // it is being abandoned: a RST is its last word, and gVisor would say it to each segment in its queue (Endpoint.Abort)
 	over        bool       // it has ended
 	reset       bool       // by a RST
 	request     *synPacket // of a server socket, until accept answers it
@@ -250,7 +251,7 @@ func (c *connection) abandon(reset, keep bool) {
 	}
 	c.p.mu.Lock()
 	ready, handshaking := c.ready, c.handshaking
-	c.handshaking, c.mute = false, !reset
+	c.handshaking, c.mute, c.parting = false, !reset, true
 	if c.p.connections[c.flow] == nil {
 		c.p.connections[c.flow] = c // forgotten already, and yet the gate is to know what is muted
 	}

@@ -371,10 +371,16 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 	h, flags := seg.TCP, seg.TCP.Flags()
 	r, t := &c.receiver, &c.sender
 	if flags.Contains(header.TCPFlagRst) {
-		// _nx_tcp_packet_send_rst: no acknowledgement with it.
+		// _nx_tcp_packet_send_rst: no acknowledgement with it, but the window.
 		h.SetFlags(uint8(header.TCPFlagRst))
 		h.SetAckNumber(0)
-		return !c.mute, nil
+		if r.started {
+			field, _ := r.shown(r.open())
+			h.SetWindowSize(field)
+		}
+		pass = !c.mute
+		c.mute = c.mute || c.parting
+		return pass, nil
 	}
 	if flags.Contains(header.TCPFlagSyn) {
 		if c.mute || flags.Contains(header.TCPFlagAck) && !c.handshaking && !c.ready {
@@ -436,7 +442,7 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 		c.delay.acknowledges(ack, seg.Payload > 0)
 		field, window := r.shown(r.window(ack))
 		h.SetWindowSize(field)
-		if edge := ack + window; before(r.edge, edge) {
+		if edge := r.data(ack) + window; before(r.edge, edge) {
 			r.edge = edge
 		}
 		if c.release != nil {

@@ -187,9 +187,7 @@ func (r *receiver) dequeue() (q queued, ok bool) {
 // window is what a segment with acknowledgement number ack advertises: the
 // right edge moves with what the program takes and never back.
 func (r *receiver) window(ack uint32) uint32 {
-	if r.finished && !before(ack, r.fin+1) {
-		ack = r.fin // the FIN takes no room
-	}
+	ack = r.data(ack)
 	edge := r.edge
 	if !r.crowded() || r.gain() >= r.step() {
 		edge = later(edge, r.read-r.held+r.share)
@@ -198,6 +196,14 @@ func (r *receiver) window(ack uint32) uint32 {
 		return 0
 	}
 	return edge - ack
+}
+
+// data is an acknowledgement number without the FIN, which takes no room.
+func (r *receiver) data(ack uint32) uint32 {
+	if r.finished && !before(ack, r.fin+1) {
+		return r.fin
+	}
+	return ack
 }
 
 // crowded tells that the window is a share of the pool, and that the peer fills it with
