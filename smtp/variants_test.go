@@ -145,7 +145,7 @@ func recording(t *testing.T, o *replay.Outcome) (result map[string]any) {
 		}
 		ops = append(ops, c)
 	}
-	text, err := json.Marshal(map[string]any{"ops": ops, "conns": o.Connections, "pools": o.Pools})
+	text, err := json.Marshal(map[string]any{"ops": ops, "conns": o.Connections, "pools": o.Pools, "wire": o.Wire})
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &result))
 	return result

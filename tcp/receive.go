@@ -221,6 +221,9 @@ func (p *protocol) taken(s *Socket, c *connection) {
 	update := c.acknowledgement()
 	p.mu.Unlock()
 	c.send([]control{update})
+	if c.release != nil {
+		p.yield()
+	}
 	p.mu.Lock()
 }
 

@@ -14,7 +14,7 @@ type Clock struct {
 
 	// Guarded by Mu of Base.
 	parked int
-	gave   []chan struct{} // callers that have given way, the first one first
+	gave   [2][]chan struct{} // callers that have given way, the first one first; those of Lowest apart
 }
 
 var (
@@ -31,10 +31,17 @@ type lowest struct{ *Clock }
 
 // Yield implements [nx.Yielder]. The world goes on with the caller when no frame
 // is under way any more.
-func (c lowest) Yield() {
+func (c lowest) Yield() { c.giveWay(1) }
+
+// GiveWay is for a thread of the program that has been resumed: the IP threads
+// are more urgent, and first do what there is to do with the frames that are under
+// way. It goes on before the threads of [Clock.Lowest].
+func (c *Clock) GiveWay() { c.giveWay(0) }
+
+func (c *Clock) giveWay(level int) {
 	turn := make(chan struct{})
 	c.Mu.Lock()
-	c.gave = append(c.gave, turn)
+	c.gave[level] = append(c.gave[level], turn)
 	c.Mu.Unlock()
 	<-turn
 }
@@ -44,12 +51,14 @@ func (c lowest) Yield() {
 func (c *Clock) goOn() bool {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
-	if len(c.gave) == 0 {
-		return false
+	for level, gave := range c.gave {
+		if len(gave) > 0 {
+			close(gave[0])
+			c.gave[level] = gave[1:]
+			return true
+		}
 	}
-	close(c.gave[0])
-	c.gave = c.gave[1:]
-	return true
+	return false
 }
 
 // Late is this clock for packet pools. A wait that runs out in them is over

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"gonetx/packetpool/nxtest/golden"
 )
@@ -23,11 +25,14 @@ const (
 	KindConnections = "connections"
 	KindConnection  = "connection"
 	KindPools       = "pools"
+	KindWire        = "segments"
+	KindUnheard     = "segments to nobody"
 )
 
 // Cases splits a scenario into what can be compared: each call of the client
 // program with the client's state afterwards, what the server saw of each
-// connection, and the pools at each moment.
+// connection, the pools at each moment, and every segment. The recording's wire
+// has none to an address that nobody has.
 //
 // Of the client's state the fields are compared that ClientInfoGet shows. A
 // call that crashed or never ended when it was recorded must return here.
@@ -56,7 +61,46 @@ func Cases(s *Scenario, o *Outcome) []golden.Case {
 	for _, at := range slices.Sorted(keys(pools)) {
 		add(-1, "pools "+at, KindPools, pools[at], o.Pools[at])
 	}
+	wire, _ := s.Result["wire"].([]any)
+	add(-1, KindWire, KindWire, segments(wire), segments(anys(o.Wire)))
+	add(-1, KindUnheard, KindUnheard, []any{}, segments(anys(o.Unheard)))
 	return cases
+}
+
+func anys(list []string) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}
+
+// segments takes the lines of a wire apart.
+func segments(lines []any) []any {
+	out := make([]any, len(lines))
+	for i, v := range lines {
+		line, _ := v.(string)
+		s := map[string]any{}
+		fields := strings.Fields(line)
+		for j, name := range []string{"ticks", "side", "flags", "seq", "ack", "window", "length"} {
+			if j >= len(fields) {
+				break
+			}
+			s[name] = fields[j]
+			if n, err := strconv.ParseFloat(fields[j], 64); err == nil {
+				s[name] = n
+			}
+		}
+		for _, field := range fields[min(7, len(fields)):] {
+			if mss, ok := strings.CutPrefix(field, "mss"); ok {
+				s["mss"] = mss
+			} else {
+				s[field] = true // DROP
+			}
+		}
+		out[i] = s
+	}
+	return out
 }
 
 // Stopped tells that the recording ends in a call that crashed or never ended.

@@ -54,6 +54,9 @@ func Run(s *Scenario, config smtp.Config) (Outcome, error) {
 	r.world = driven.New(driven.Config{MTU: uint32(s.config("mtu", 1500)), Sent: r.wire.Sent, Verdict: r.wire.Verdict})
 	defer r.world.Close()
 	r.wire.Tick, r.wire.Sides, r.wire.Limit = r.world.Tick, map[string]string{"A": "C", "B": "S"}, 250
+	r.wire.Somebody = func(a netip.Addr) bool {
+		return a == tcpreplay.Host("A", s.AF) || a == tcpreplay.Host("B", s.AF)
+	}
 	r.client.Config = &config
 	if err := r.setUp(); err != nil {
 		return r.outcome, fmt.Errorf("set up: %w", err)
@@ -71,7 +74,7 @@ func Run(s *Scenario, config smtp.Config) (Outcome, error) {
 		r.outcome.Connections = append(r.outcome.Connections, result)
 		r.outcome.Raw = append(r.outcome.Raw, stream)
 	}
-	r.outcome.Wire = slices.Clone(r.wire.List)
+	r.outcome.Wire, r.outcome.Unheard = slices.Clone(r.wire.List), slices.Clone(r.wire.Unheard)
 	return r.outcome, r.tearDown()
 }
 
@@ -173,7 +176,7 @@ func (r *run) op(i int, op map[string]any) error {
 	result["state"] = r.state()
 	r.outcome.Ops = append(r.outcome.Ops, result)
 	r.notePools(fmt.Sprintf("after_op%d", i))
-	if name == "send" {
+	if name == "send" && op["at_init"] == nil { // no time goes by before the scheduler runs
 		r.world.Sleep(200)
 		r.notePools(fmt.Sprintf("settled_op%d", i))
 	}

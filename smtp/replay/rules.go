@@ -16,10 +16,35 @@ func Rules() []golden.Rule {
 		{
 			Name:   "TickTolerance",
 			Why:    "two runs of the original differ by up to 3 ticks",
-			Fields: []string{"ticks"},
+			Fields: []string{"ticks", "*/ticks"},
 			When: func(d golden.Difference) bool {
 				want, got, ok := d.Number()
 				return ok && max(want-got, got-want) <= tcpreplay.Tolerance
+			},
+		},
+		{
+			Name:   "ZeroWindowProbe",
+			Why:    "the probe of a closed window carries a byte that the peer has acknowledged, not the next one (tcp.ZeroWindowProbe)",
+			Fields: []string{"*/seq"},
+			When: func(d golden.Difference) bool {
+				want, got, ok := d.Number()
+				return ok && want == got+1 && isProbe(segmentAt(d.Case.Want, d)) && isProbe(segmentAt(d.Case.Got, d))
+			},
+		},
+		{
+			Name:   "ProbeAtTheEnd",
+			Why:    "a call that ends within the tolerance of a probe sees one probe more or less before its reset",
+			Fields: []string{"*", "*/*"},
+			When:   probeAtTheEnd,
+		},
+		{
+			Name:   "NobodyHears",
+			Why:    "as NoAddressResolution: a SYN to a neighbour that does not exist crosses the link, where the original's waits for an address",
+			Fields: []string{"*"},
+			When: func(d golden.Difference) bool {
+				syn, _ := d.Got.(map[string]any)
+				return d.Case.Kind == KindUnheard && d.Case.Context.(Context).Scenario.config("target", 1) == 2 &&
+					syn["side"] == "C" && syn["flags"] == "S" && syn["length"] == 0.
 			},
 		},
 		{
@@ -55,11 +80,14 @@ func Rules() []golden.Rule {
 		{
 			Name:   "UncheckedMail",
 			Why:    "the mail that only the entry without argument checks sends is not sent here, and leaves no reply behind",
-			Fields: []string{"", "reply_code"},
+			Fields: []string{"", "reply_code", "*"},
 			When: func(d golden.Difference) bool {
 				c := d.Case.Context.(Context)
 				want, got, ok := d.Number()
 				unchecked := slices.ContainsFunc(c.Outcome.Ops, func(op map[string]any) bool { return op[Inexpressible] == Unchecked })
+				if d.Case.Kind == KindWire {
+					return unchecked && d.Got == golden.Missing{}
+				}
 				return ok && unchecked && got == 0 && (d.Case.Kind == KindConnections && want == 1 || c.Op >= 0 && d.Path == "reply_code")
 			},
 		},
@@ -67,8 +95,11 @@ func Rules() []golden.Rule {
 		{
 			Name:   "CrashEnds",
 			Why:    "what crashes or spins in the original ends with an error here (design 8; ledger entries LongCodeCrashes, CreateUnchecked, HeaderFailureSwallowed)",
-			Fields: []string{"returned", "status", Inexpressible},
+			Fields: []string{"returned", "status", Inexpressible, "*", "*/*"},
 			When: func(d golden.Difference) bool {
+				if d.Case.Kind == KindWire {
+					return endsAfterCrash(d)
+				}
 				got, _ := d.Case.Got.(map[string]any)
 				status, _ := got["status"].(float64)
 				return d.Case.Kind == KindReturns && (status != 0 || got[Inexpressible] != nil)
@@ -77,7 +108,7 @@ func Rules() []golden.Rule {
 		{
 			Name:   "CrashCutsRecording",
 			Why:    "what follows the call that crashed or span was never recorded: the end of its connection, what the server received and did then, a connection that came after",
-			Fields: []string{"", "end", "segment_lengths/*", "segments/*", "unit_lengths/*", "server_calls", "server_calls/*"},
+			Fields: []string{"", "end", "segment_lengths/*", "segments/*", "unit_lengths/*", "server_calls", "server_calls/*", "*"},
 			When: func(d golden.Difference) bool {
 				if !d.Case.Context.(Context).Scenario.Stopped() {
 					return false
@@ -86,10 +117,69 @@ func Rules() []golden.Rule {
 					return d.Case.Kind == KindConnections && got > want
 				}
 				_, missing := d.Want.(golden.Missing)
-				return d.Case.Kind == KindConnection && missing
+				return (d.Case.Kind == KindConnection || d.Case.Kind == KindWire) && missing
 			},
 		},
 	}
+}
+
+// at is the segment of a wire that a difference is about, or lies in.
+func at(d golden.Difference) int {
+	i := -1
+	_, _ = fmt.Sscanf(d.Path, "[%d]", &i)
+	return i
+}
+
+func segmentAt(wire any, d golden.Difference) map[string]any {
+	list, _ := wire.([]any)
+	if i := at(d); d.Case.Kind == KindWire && i >= 0 && i < len(list) {
+		segment, _ := list[i].(map[string]any)
+		return segment
+	}
+	return nil
+}
+
+// isProbe tells of a probe of a closed window: one byte, which is not pushed.
+func isProbe(segment map[string]any) bool { return segment["flags"] == "A" && segment["length"] == 1. }
+
+// isReset tells of the client's RST.
+func isReset(segment map[string]any) bool { return segment["side"] == "C" && segment["flags"] == "R" }
+
+// probeAtTheEnd tells that both wires end with probes, the answer to each, and
+// the RST of a call that has ended, and that one has a probe more than the other.
+// Where the shorter one has its RST the longer one has an answer; behind that, one
+// more probe and the RST.
+func probeAtTheEnd(d golden.Difference) bool {
+	want, _ := d.Case.Want.([]any)
+	got, _ := d.Case.Got.([]any)
+	long, short := want, got
+	if len(want) < len(got) {
+		long, short = got, want
+	}
+	n := len(short)
+	if d.Case.Kind != KindWire || n < 2 || len(long) != n+2 || at(d) < n-1 {
+		return false
+	}
+	segment := func(wire []any, i int) map[string]any { s, _ := wire[i].(map[string]any); return s }
+	answer := segment(long, n-1)
+	return isReset(segment(short, n-1)) && isReset(segment(long, n+1)) && isProbe(segment(long, n)) &&
+		isProbe(segment(short, n-2)) && answer["side"] == "C" && answer["flags"] == "A" && answer["length"] == 0.
+}
+
+// endsAfterCrash tells that a difference of the wires begins where the call that
+// crashed or span has ended here: before anything was sent, or with a RST.
+func endsAfterCrash(d golden.Difference) bool {
+	c := d.Case.Context.(Context)
+	got, _ := d.Case.Got.([]any)
+	if !c.Scenario.Stopped() || segmentAt(d.Case.Want, d) == nil {
+		return false
+	}
+	if len(got) == 0 {
+		recorded, _ := c.Scenario.Result["ops"].([]any)
+		return len(recorded) < len(c.Outcome.Ops) && c.Outcome.Ops[len(recorded)]["status"] != 0.
+	}
+	last, _ := got[len(got)-1].(map[string]any)
+	return isReset(last) && at(d) >= len(got)-1
 }
 
 // timerAtTheEnd tells that a pool was looked at right after a call whose length

@@ -115,6 +115,7 @@ type Outcome struct {
 	Connections []map[string]any
 	Pools       map[string]any
 	Wire        []string
+	Unheard     []string // segments to addresses that nobody has, as Wire
 
 	// Raw is the bytes that each connection received.
 	Raw [][]byte

@@ -183,6 +183,7 @@ func (s *server) receive() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.r.world.Clock.GiveWay()
 	var data []byte
 	for piece := range packetpool.Pieces(packet) {
 		data = append(data, piece...)
