@@ -21,3 +21,6 @@ func WithoutDelay(inst *ip.Instance) {
 	defer p.mu.Unlock()
 	p.delays.off = true
 }
+
+// MaxAhead is how many segments the gate remembers that came ahead.
+const MaxAhead = maxAhead

@@ -213,7 +213,8 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 	}
 	if !r.plausible(from, length) {
 		c.p.counters.ReceivePacketsDropped++
-		return true, answer // gVisor answers with what it expects
+		c.disown(h, length) // gVisor's window is larger; it answers with what it expects
+		return true, answer
 	}
 	if c.release == nil && !c.handshaking && !t.mayAcknowledge(h) {
 		// Nobody who knows the connection says so (RFC 5961 section 5.2). gVisor
@@ -229,9 +230,9 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 		}
 	}
 	if length > 0 {
-		if !c.takes(from, length) || before(r.next, from) && !c.roomForMissing() {
+		if !c.takes(from, length) || before(r.next, from) && !c.keepsAhead() {
 			// Beyond the window that the peer was told, or ahead of something that is
-			// missing and would find no packet: gVisor's window is larger.
+			// missing and would find no room: gVisor's window is larger.
 			c.p.counters.ReceivePacketsDropped++
 			c.disown(h, length)
 			return true, answer
@@ -243,10 +244,6 @@ func (c *connection) segmentIn(seg *ip.Segment) (pass bool, answer []control) {
 			c.countIn(length, uint32(seg.GSOSize))
 			c.fresh = true
 		}
-	}
-	// One from before what is expected ends nothing: gVisor does not take it.
-	if flags.Contains(header.TCPFlagFin) && !r.hasFIN && !before(from+length, r.next) {
-		r.hasFIN, r.fin = true, from+length
 	}
 	return true, answer
 }
@@ -289,6 +286,12 @@ func (r *receiver) plausible(from, length uint32) bool {
 func (c *connection) takes(from, length uint32) bool {
 	r := &c.receiver
 	return before(from, r.read-r.held+r.size) || !before(r.next, from+length)
+}
+
+// keepsAhead tells whether a segment is kept that comes ahead of something that is
+// missing: the gate must be able to remember it, and what is missing to find room.
+func (c *connection) keepsAhead() bool {
+	return len(c.receiver.ahead) < maxAhead && c.roomForMissing()
 }
 
 // roomForMissing tells whether the default pool keeps packets for the segment
@@ -428,9 +431,7 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 	}
 	if flags.Contains(header.TCPFlagAck) && r.started {
 		ack := h.AckNumber()
-		if r.hasFIN && before(r.fin, ack) {
-			r.finished = true
-		}
+		r.finished = r.finished || r.endsWith(ack)
 		if own == nil && c.mayWait(seg) {
 			c.wait(ack)
 			seg.Kept = true

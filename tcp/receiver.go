@@ -27,10 +27,8 @@ type receiver struct {
 	head  int      // of queue: those before have been handed out
 	held  uint32   // bytes taken out of the stack, not yet handed out
 
-	fin      uint32 // sequence number of the peer's FIN
-	hasFIN   bool   // it has been seen
-	finished bool   // it is in order: gVisor has acknowledged it
-	told     bool   // gVisor has told of it
+	finished bool // gVisor has acknowledged the peer's FIN, which stands at next
+	told     bool // gVisor has told of it
 
 	arrivals uint32 // segments that joined the stream, to see whether one did
 	early    uint32 // those of them before the endpoint was known
@@ -91,7 +89,7 @@ func (r *receiver) start(syn uint32) {
 // at the same place; so the places are right, whatever happens.
 func (r *receiver) accept(from, length, gso uint32) (fresh uint32) {
 	to := from + length
-	if !before(r.next, to) {
+	if r.finished || !before(r.next, to) {
 		return 0
 	}
 	if before(r.next, from) {
@@ -117,7 +115,8 @@ func (r *receiver) join(s span) {
 	r.next = s.to
 }
 
-// maxAhead bounds what is remembered; gVisor bounds what it keeps.
+// maxAhead bounds what is remembered. What is not does not get to gVisor, which would
+// have something then that the gate knows nothing of.
 const maxAhead = 4096
 
 func (r *receiver) keep(s span) uint32 {
@@ -125,7 +124,7 @@ func (r *receiver) keep(s span) uint32 {
 	for at < len(r.ahead) && before(r.ahead[at].from, s.from) {
 		at++
 	}
-	if at < len(r.ahead) && r.ahead[at] == s || len(r.ahead) >= maxAhead {
+	if at < len(r.ahead) && r.ahead[at] == s {
 		return 0
 	}
 	r.ahead = append(r.ahead, span{})
@@ -200,11 +199,16 @@ func (r *receiver) window(ack uint32) uint32 {
 
 // data is an acknowledgement number without the FIN, which takes no room.
 func (r *receiver) data(ack uint32) uint32 {
-	if r.finished && !before(ack, r.fin+1) {
-		return r.fin
+	if r.endsWith(ack) {
+		return r.next
 	}
 	return ack
 }
+
+// endsWith tells that an acknowledgement of gVisor's covers the peer's FIN: one number
+// more than all data that has come. The gate looks at no FIN itself. Which one counts
+// is gVisor's to say, and one that is forged, or comes ahead of something, does not.
+func (r *receiver) endsWith(ack uint32) bool { return ack == r.next+1 }
 
 // crowded tells that the window is a share of the pool, and that the peer fills it with
 // super-segments. They are cut to what it leaves open, and cost as much whatever their

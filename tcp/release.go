@@ -71,7 +71,7 @@ func (l *release) inFlight(mss uint32) uint32 {
 // receivedUpTo is rx_sequence: what has come in order, a FIN included.
 func (r *receiver) receivedUpTo() uint32 {
 	if r.finished {
-		return r.fin + 1
+		return r.next + 1
 	}
 	return r.next
 }
@@ -168,7 +168,7 @@ func (c *connection) releaseOut(seg *ip.Segment) (pass bool, instead []control) 
 		c.await(0)
 	case !l.told:
 		// The acknowledgement of the SYN-ACK.
-	case r.hasFIN && !r.finished && before(r.fin, h.AckNumber()):
+	case !r.finished && r.endsWith(h.AckNumber()):
 		// That of the peer's FIN.
 	default:
 		return false, nil
