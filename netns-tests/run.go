@@ -192,9 +192,11 @@ func (r *run) wire(a *Action) Outcome {
 // end takes the scene away. What is lost is a failure.
 func (r *run) end(stuck bool) {
 	s := r.scene
-	if r.wrong.applies(r.family) && r.wrong.Loss > 0 && s.ours != nil {
+	var lost []packetpool.Packet
+	if r.wrong.applies(r.family) && s.ours != nil {
 		for range r.wrong.Loss {
-			_, _ = packetpool.Allocate(&s.ours.pool, packetpool.ReceivePacket, nx.NoWait)
+			p, _ := packetpool.Allocate(&s.ours.pool, packetpool.ReceivePacket, nx.NoWait)
+			lost = append(lost, p)
 		}
 	}
 	if s.faults != nil {
@@ -218,6 +220,9 @@ func (r *run) end(stuck bool) {
 		s.time.sleep(time.Second)
 	}
 	r.trace.Failures = append(r.trace.Failures, s.down()...)
+	for _, p := range lost {
+		_ = packetpool.Release(p) // refused, the pool is gone; its memory goes back all the same
+	}
 }
 
 // nameOf gives addresses names, in texts.
