@@ -122,7 +122,11 @@ func (c Cell) String() string {
 // longest transfer of each took.
 func WriteMatrix(w io.Writer, cells []Cell, times bool) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-10s %5s   %-34s %s\n", "pool", "loss", "IPv4", "IPv6")
+	width := 34
+	if times {
+		width += len(" in 999.9 s")
+	}
+	fmt.Fprintf(&b, "%-10s %5s   %-*s %s\n", "pool", "loss", width, "IPv4", "IPv6")
 	show := func(c Cell) string {
 		if times {
 			return fmt.Sprintf("%v in %.1f s", c, c.Longest.Seconds())
@@ -131,7 +135,7 @@ func WriteMatrix(w io.Writer, cells []Cell, times bool) error {
 	}
 	for i := 0; i+1 < len(cells); i += 2 {
 		four, six := cells[i], cells[i+1]
-		fmt.Fprintf(&b, "%-10v %4d%%   %-34s %s\n", four.Pool, four.Loss, show(four), show(six))
+		fmt.Fprintf(&b, "%-10v %4d%%   %-*s %s\n", four.Pool, four.Loss, width, show(four), show(six))
 		for _, c := range []Cell{four, six} {
 			for _, f := range c.Failures {
 				fmt.Fprintf(&b, "    IPv%d FAILS: %s\n", c.Family, f)

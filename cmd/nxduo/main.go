@@ -1,5 +1,8 @@
-// Command nxduo runs the NetX Duo model of this module from the command line:
-// a demonstration that needs nothing, a mail to a real server, and a benchmark.
+// Command nxduo runs the NetX Duo model of this module from the command line: a
+// demonstration that needs nothing, a mail to a real server, a stack to talk to
+// (up, stat, ping), studies of what it does (study, view, diff, report, sweep, trace),
+// the comparison of IPv4 and IPv6 (parity), and a benchmark. nxduo --help tells the
+// rest.
 package main
 
 import (
