@@ -32,7 +32,7 @@ type delay struct {
 	waiting    bool   // one was kept back, and nothing has carried it since
 	number     uint32 // the acknowledgement number
 	segments   int    // with new data that came since the last one left
-	missing    bool   // the last one said that something is missing
+	missing    bool   // the last bare one said that something is missing
 	unanswered bool   // the program was too late for the last one that waited
 	listed     bool   // in delays.waiting
 }
@@ -44,19 +44,27 @@ type delays struct {
 	off     bool          // for tests of senders
 }
 
-// mayWait decides on a segment that gVisor sends.
-func (c *connection) mayWait(seg *ip.Segment) bool {
-	h, r, d := seg.TCP, &c.receiver, &c.delay
+// bare tells that a segment which gVisor sends is an acknowledgement and nothing else,
+// and could wait for data. That of a SYN-ACK ends the handshake.
+func (c *connection) bare(seg *ip.Segment) bool {
+	h, r := seg.TCP, &c.receiver
 	if c.release != nil || c.p.delays.off || seg.Payload > 0 || h.Flags() != header.TCPFlagAck || c.sender.hasFIN {
 		return false
 	}
-	ack, filled := h.AckNumber(), d.missing
-	if ack == r.first && len(r.ahead) == 0 {
-		return false // it ends the handshake, and says nothing again
-	}
-	// Said again, also while the first one waits, or with what came ahead (SACK).
-	d.missing = !before(r.acked, ack) || d.waiting && ack == d.number || len(h) > header.TCPMinimumSize
-	return !d.missing && !filled && len(r.ahead) == 0 && !d.unanswered &&
+	return h.AckNumber() != r.first || len(r.ahead) > 0
+}
+
+// missing tells that a bare acknowledgement says that something is missing: it is said
+// again, also while the first one waits, or with what came ahead (SACK).
+func (c *connection) missing(h header.TCP) bool {
+	d, ack := &c.delay, h.AckNumber()
+	return !before(c.receiver.acked, ack) || d.waiting && ack == d.number || len(h) > header.TCPMinimumSize
+}
+
+// mayWait tells whether a bare acknowledgement may wait that says no such thing.
+func (c *connection) mayWait(ack uint32) bool {
+	r, d := &c.receiver, &c.delay
+	return !d.missing && len(r.ahead) == 0 && !d.unanswered &&
 		d.segments < 2 && ack-r.acked < 2*r.mss && !before(r.edge, ack+r.low())
 }
 

@@ -432,10 +432,15 @@ func (c *connection) segmentOut(seg *ip.Segment, own *control) (pass bool, inste
 	if flags.Contains(header.TCPFlagAck) && r.started {
 		ack := h.AckNumber()
 		r.finished = r.finished || r.endsWith(ack)
-		if own == nil && c.mayWait(seg) {
-			c.wait(ack)
-			seg.Kept = true
-			return false, instead
+		if own == nil && c.bare(seg) {
+			missing := c.missing(h)
+			waits := !missing && c.mayWait(ack)
+			c.delay.missing = missing
+			if waits {
+				c.wait(ack)
+				seg.Kept = true
+				return false, instead
+			}
 		}
 		if before(r.acked, ack) {
 			r.acked = ack
