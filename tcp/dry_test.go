@@ -35,6 +35,24 @@ const unit = 700
 
 func newDry(t *testing.T, family string) *dry {
 	t.Helper()
+	w := nearlyDry(t, family, unit)
+	w.do(func() {
+		w.a.send(t, w.client, w.data)
+		w.a.send(t, w.client, []byte("the third"))
+	})
+	w.do(func() {
+		var err error
+		w.first, err = tcp.SocketReceive(w.server, nx.NoWait)
+		require.NoError(t, err)
+		_, err = tcp.SocketReceive(w.server, nx.NoWait)
+		requireStatus(t, nx.NoPacket, err)
+	})
+	return w
+}
+
+// nearlyDry is the world before anything has come: two packets are left for it.
+func nearlyDry(t *testing.T, family string, unit uint16) *dry {
+	t.Helper()
 	const packets = 16
 	w := &dry{World: driven.New(driven.Config{}), t: t}
 	t.Cleanup(w.Close)
@@ -60,21 +78,10 @@ func newDry(t *testing.T, family string) *dry {
 			_ = packetpool.Release(packet) // the test may have done so
 		}
 	})
-	w.data = make([]byte, 2*unit)
+	w.data = make([]byte, 1400)
 	for i := range w.data {
 		w.data[i] = byte(i / 7)
 	}
-	w.do(func() {
-		w.a.send(t, w.client, w.data)
-		w.a.send(t, w.client, []byte("the third"))
-	})
-	w.do(func() {
-		var err error
-		w.first, err = tcp.SocketReceive(w.server, nx.NoWait)
-		require.NoError(t, err)
-		_, err = tcp.SocketReceive(w.server, nx.NoWait)
-		requireStatus(t, nx.NoPacket, err)
-	})
 	return w
 }
 
@@ -156,6 +163,32 @@ func TestReceiverHasItsTurnForAPacket(t *testing.T) {
 		for _, packet := range []packetpool.Packet{before, behind} {
 			require.NoError(t, packetpool.Release(packet))
 		}
+	})
+}
+
+// When a receiver waits no longer for a packet, the next one does that waits for data.
+func TestReceiverLeavesItsTurnToTheNext(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		w := nearlyDry(t, family, 500)
+		first := w.Go(driven.Thread{}, func() {
+			var err error
+			w.first, err = tcp.SocketReceive(w.server, nx.WaitForever)
+			assert.NoError(t, err)
+		}, nil)
+		var got []byte
+		var impatient, why error
+		second := w.receive(5, &got, &impatient)
+		third := w.receive(nx.WaitForever, &got, &why)
+		w.held = append(w.held, w.b.message(t, nil))
+		w.do(func() { w.a.send(t, w.client, w.data) })
+		require.True(t, first.Done())
+		require.True(t, w.Wait(second, 100))
+		requireStatus(t, nx.NoPacket, impatient)
+		assert.False(t, third.Done())
+		w.release()
+		require.True(t, third.Done())
+		require.NoError(t, why)
+		assert.Equal(t, w.data[500:1000], got)
 	})
 }
 

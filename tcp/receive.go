@@ -68,6 +68,9 @@ func (p *protocol) receive(s *Socket, wait nx.Wait) (packet packetpool.Packet, n
 			for status == nx.NoPacket && wait != nx.NoWait {
 				spare, ended := p.awaitPacket(s, rest())
 				if ended != nx.Success {
+					if s.receiving.resume(nx.Success, nil) { // what is left is the next one's
+						s.resumed++
+					}
 					return packet, 0, status, cause
 				}
 				packet, n, status, cause = p.take(s, c, spare)
