@@ -107,7 +107,8 @@ func (t *sender) settle(length uint32, took, copied bool, owner packetpool.Owner
 		enqueue = packetpool.EnqueueCopied
 	}
 	packet, err := enqueue(m.packet, owner)
-	if err != nil { // its pool was deleted: there is nothing to give back
+	if err != nil { // its pool was deleted just now: only its memory goes back
+		_ = packetpool.Release(m.packet)
 		t.removeLast()
 		return
 	}
@@ -185,7 +186,7 @@ func (t *sender) free(n int) {
 	}
 	for _, m := range queue[:n] {
 		t.segments -= m.segments
-		_ = packetpool.Dequeue(m.packet) // fails only when its pool is deleted
+		_ = packetpool.Dequeue(m.packet) // nobody else has it
 	}
 	t.queue.drop(n)
 }
