@@ -368,3 +368,26 @@ func TestIPv6MulticastAndAutoconfiguration(t *testing.T) {
 		)
 	}
 }
+
+// TestRouterAdvertisementIgnored: it makes no router and no address.
+func TestRouterAdvertisementIgnored(t *testing.T) {
+	inst, network := manual(t, nxtest.NewPool(t, 256, 8))
+	linkLocal := netip.MustParseAddr("fe80::1")
+	message := make([]byte, 48) // RFC 4861 section 4.2, with a prefix (section 4.6.2)
+	message[0], message[4], message[7] = 134, 64, 200
+	copy(message[16:], []byte{3, 4, 64, 0xC0, 0, 0, 0xFF, 0, 0, 0, 0xFF, 0})
+	prefix := offLink6.As16()
+	copy(message[32:], prefix[:8])
+	sum := header.PseudoHeaderChecksum(header.ICMPv6ProtocolNumber, toStack(linkLocal), toStack(allNodes), uint16(len(message)))
+	sum = ^checksum.Checksum(message, sum)
+	message[2], message[3] = byte(sum>>8), byte(sum)
+	frame := ipv6Frame(linkLocal, allNodes, protocolICMPv6, message)
+	frame[7] = 255
+	deliver(network, frame)
+	assert.Equal(t, map[string]uint64{dropUnhandledICMP: 1}, infoOf(t, inst).Drops)
+	n, err := IPv6DefaultRouterNumberOfEntriesGet(inst, 0)
+	require.NoError(t, err)
+	assert.Zero(t, n)
+	_, _, _, err = IPv6AddressGet(inst, 1)
+	requireStatus(t, nx.NoInterfaceAddress, err)
+}
