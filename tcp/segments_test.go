@@ -106,3 +106,29 @@ func TestExactWindow(t *testing.T) {
 		})
 	}
 }
+
+// What follows the peer's FIN advertises the socket's window and not a byte
+// more; so does a RST, and there is one.
+func TestWindowBehindAFIN(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		a, b := pair(t)
+		client, server := establishedWith(t, a, b, family, 8192, 8192, nil)
+		ended := make(chan error)
+		go func() { ended <- tcp.SocketDisconnect(client, 3000) }()
+		require.NoError(t, tcp.SocketStateWait(server, tcp.CloseWait, 500))
+		for i := range 3 {
+			b.send(t, server, []byte{byte(i)})
+		}
+		requireStatus(t, nx.InProgress, tcp.SocketDisconnect(server, nx.NoWait))
+		<-ended
+		nxtest.Await(t, a.rec, func(e nx.SegmentEvent) bool { return e.Direction == nx.Received && e.Flags&4 != 0 })
+		resets := 0
+		for _, e := range nxtest.Of[nx.SegmentEvent](b.rec) {
+			if e.Direction == nx.Sent {
+				assert.EqualValues(t, 8192, e.Window, "%+v", e)
+				resets += int(e.Flags & 4 >> 2)
+			}
+		}
+		assert.Equal(t, 1, resets)
+	})
+}
