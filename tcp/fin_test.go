@@ -77,6 +77,35 @@ func TestFINWithKnownData(t *testing.T) {
 	})
 }
 
+// Nothing comes behind the end: what says so takes no packets, and is no part of the
+// stream.
+func TestDataBehindTheFIN(t *testing.T) {
+	families(t, func(t *testing.T, family string) {
+		w := newAhead(t, family)
+		w.send(0, 1)
+		w.arrives(0, 1)
+		var closed error
+		closing := w.Go(driven.Thread{}, func() { closed = tcp.SocketDisconnect(w.client, 1000) }, nil)
+		require.Equal(t, tcp.CloseWait, stateOf(t, w.server))
+		for _, offset := range []uint32{0, 1, 2, 100} {
+			w.forge(header.TCPFlagAck, offset, []byte("behind it")...)
+		}
+		w.Sleep(10)
+		stats, err := tcp.SocketStatsGet(w.server)
+		require.NoError(t, err)
+		assert.Zero(t, stats.Unread)
+		assert.EqualValues(t, 8192, stats.ReceiveWindow)
+		assert.Empty(t, w.b.pool.Holders())
+		w.do(func() {
+			_, err := tcp.SocketReceive(w.server, 100)
+			requireStatus(t, nx.NotConnected, err)
+			require.NoError(t, tcp.SocketDisconnect(w.server, 1000))
+		})
+		require.True(t, w.Wait(closing, 1000))
+		require.NoError(t, closed)
+	})
+}
+
 // Where a FIN rides on data that came ahead, the stream ends there when the gap is
 // filled. If it was none of the peer's, who goes on, neither side stands still for it.
 func TestFINWithDataAhead(t *testing.T) {
