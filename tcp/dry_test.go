@@ -1,6 +1,8 @@
 package tcp_test
 
 import (
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -333,6 +335,84 @@ func TestReceiveGoesOnWithAPacket(t *testing.T) {
 		assert.Equal(t, data[unit:], contents(t, <-second))
 		for _, packet := range held {
 			require.NoError(t, packetpool.Release(packet))
+		}
+	})
+}
+
+// Receivers and others want the packets of a pool that has none, and the connection ends
+// in the middle: everybody is told, and every packet comes back.
+func TestDryPoolRace(t *testing.T) {
+	rounds := 60
+	if testing.Short() {
+		rounds = 10
+	}
+	families(t, func(t *testing.T, family string) {
+		for round := range rounds {
+			const frames, packets, perFrame = 4, 16, 4
+			network := ram.NewNetwork(ram.Config{})
+			reader := &slowReader{Driver: network.Driver(), unit: 350, taken: make(chan struct{}, 1), goingOn: make(chan struct{})}
+			close(reader.goingOn)
+			a := newHost(t, "A", network.Driver(), addressA, address6A, hostConfig{})
+			b := newHost(t, "B", reader, addressB, address6B, hostConfig{payload: 1536, packets: packets})
+			client, server := established(t, a, b, family)
+			for range frames {
+				a.send(t, client, make([]byte, perFrame*350))
+			}
+			require.Eventually(t, func() bool {
+				stats, err := tcp.SocketStatsGet(server)
+				require.NoError(t, err)
+				return stats.Unread == frames*perFrame*350
+			}, 10*time.Second, time.Millisecond)
+			others := make(chan packetpool.Packet, packets)
+			for {
+				packet, err := packetpool.Allocate(b.pool, packetpool.ReceivePacket, nx.NoWait)
+				if err != nil {
+					break
+				}
+				others <- packet
+			}
+			var wg, receivers sync.WaitGroup
+			ended := make(chan struct{})
+			for i := range 3 {
+				receivers.Go(func() {
+					for n := 0; ; n++ {
+						packet, err := tcp.SocketReceive(server, []nx.Wait{1, nx.WaitForever, nx.NoWait}[(i+n)%3])
+						switch nx.Code(err) {
+						case uint(nx.Success):
+							others <- packet
+						case uint(nx.NoPacket):
+						default:
+							requireStatus(t, nx.NotConnected, err)
+							return
+						}
+					}
+				})
+			}
+			for range 2 {
+				wg.Go(func() {
+					for {
+						select {
+						case packet := <-others:
+							assert.NoError(t, packetpool.Release(packet))
+						case <-ended:
+							return
+						}
+						if packet, err := packetpool.Allocate(b.pool, packetpool.ReceivePacket, 1); err == nil {
+							others <- packet
+						}
+					}
+				})
+			}
+			for range 100 * round {
+				runtime.Gosched()
+			}
+			requireStatus(t, nx.InProgress, tcp.SocketDisconnect(server, nx.NoWait))
+			receivers.Wait()
+			close(ended)
+			wg.Wait()
+			for len(others) > 0 {
+				require.NoError(t, packetpool.Release(<-others))
+			}
 		}
 	})
 }
