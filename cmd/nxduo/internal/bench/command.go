@@ -27,6 +27,23 @@ type Command struct {
 	Soak  Soaking    `cmd:"" help:"Full load in both directions for a long time, with faults; every byte is looked at, and nothing may be left."`
 }
 
+// Help is what kong shows behind the description.
+func (Command) Help() string {
+	return `Client and peer are processes on hosts of their own, in namespaces that the program makes; the stack's client has a TUN device. Without a command it is "bench all".
+
+    nxduo bench
+    nxduo bench --only bulk-in --family 4 --at-once 1 --mtu 1500
+    nxduo bench mail --rounds 9 --json
+    nxduo bench scale --connections 1,100
+    nxduo bench soak --duration 1h --lanes 32
+
+Exit codes:
+    0    measured
+    1    something could not be measured; scale: a cost is not linear; soak: a leak, a stall, a wrong byte
+    2    flags are wrong; nothing was measured
+    3    no namespaces or no TUN device`
+}
+
 // flags that both commands have.
 type flags struct {
 	Family   []int         `help:"IP families to measure (4,6)." enum:"4,6" placeholder:"4|6"`
