@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"gonetx/ip/link/tun/netns"
-	"gonetx/netns-tests/topology"
 	"gonetx/packetpool/nxtest"
 
 	"github.com/stretchr/testify/assert"
@@ -96,9 +96,12 @@ func secrets() []string {
 type invocation struct {
 	args  []string
 	stdin string
-	env   []string       // beside the credentials
-	on    *topology.Host // nil: where the test is
+	env   []string // beside the credentials
+	on    starter  // nil: where the test is
 }
+
+// starter is a topology.Host, which only Linux has.
+type starter interface{ Start(*exec.Cmd) error }
 
 type result struct {
 	code     int
@@ -161,6 +164,37 @@ func finish(t *testing.T, c *exec.Cmd, out, errs *bytes.Buffer) result {
 	}
 	assert.NotContains(t, r.both(), "panic:")
 	return r
+}
+
+// speaking serves each connection with a function.
+func speaking(t *testing.T, l net.Listener, serve func(net.Conn)) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve(c)
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-done })
+}
+
+// reads waits until the client has said something with the word in it.
+func reads(c net.Conn, word string) {
+	var said []byte
+	b := make([]byte, 512)
+	for !strings.Contains(string(said), word) {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		said = append(said, b[:n]...)
+	}
 }
 
 func TestHelpNamesEveryExitCode(t *testing.T) {

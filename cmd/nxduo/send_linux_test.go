@@ -53,37 +53,6 @@ func toward(server netip.Addr, port string, more ...string) []string {
 // gateways are the servers of a local topology, one for each family.
 var gateways = []netip.Addr{topology.Gateway4.Addr(), topology.Gateway6.Addr()}
 
-// speaking serves each connection with a function.
-func speaking(t *testing.T, l net.Listener, serve func(net.Conn)) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serve(c)
-			_ = c.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-done })
-}
-
-// reads waits until the client has said something with the word in it.
-func reads(c net.Conn, word string) {
-	var said []byte
-	b := make([]byte, 512)
-	for !strings.Contains(string(said), word) {
-		n, err := c.Read(b)
-		if err != nil {
-			return
-		}
-		said = append(said, b[:n]...)
-	}
-}
-
 // TestServersThatFail is each kind of bad server and what is said of it, over
 // both families.
 func TestServersThatFail(t *testing.T) {
