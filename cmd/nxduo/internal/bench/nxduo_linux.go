@@ -26,17 +26,17 @@ type nxduo struct {
 
 // The pools, as a program on a machine with memory makes them. Inbound, a frame
 // costs by the packets that it takes, and each of its segments takes one, too, when
-// it is handed out, whose memory serves others: so packets hold several segments,
+// it is handed out, whose memory serves others: so packets hold many segments,
 // and all of it where one segment is as long as a super-segment, and there are
-// 8000 of them, which is a decent window for each of 64 connections. Where memory is
-// little, a packet holds one segment: the window is reckoned so. Outbound, a packet is
-// a message, and a message is a super-segment.
+// 4000 of them, which is a decent window for each of 64 connections. Where there is
+// less memory they hold fewer, and where there is little one: the window is reckoned
+// so. Outbound, a packet is a message, and a message is a super-segment.
 const (
 	inMemory   = 64 << 20
-	inPayload  = 8192
+	inPayload  = 16384
 	inLarge    = 65536
-	inSmall    = 1536
-	inLittle   = 1 << 20 // bytes, up to which inSmall is better
+	inMiddle   = 8192 // up to 8 MiB
+	inSmall    = 1536 // up to 1 MiB
 	outPayload = 65536
 
 	bulkWindow = 4 << 20  // bytes; it follows the pool where that is smaller
@@ -53,11 +53,13 @@ type host struct {
 
 // inbound is the payload of inbound packets.
 func (s *host) inbound(mtu int) uint32 {
-	switch {
+	switch memory := s.bytes(inMemory); {
 	case mtu > inPayload:
 		return inLarge
-	case s.bytes(inMemory) <= inLittle:
+	case memory <= 1<<20:
 		return inSmall
+	case memory <= 8<<20:
+		return inMiddle
 	}
 	return inPayload
 }
