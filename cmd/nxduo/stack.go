@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"gonetx/ip"
 	"gonetx/ip/link"
@@ -16,6 +17,7 @@ import (
 type stack struct {
 	ipPool, clientPool packetpool.Pool
 	inst               ip.Instance
+	untouched          []poolState // before the instance had the pools: a link that is up may bring something at any moment
 }
 
 // stackConfig describes a stack.
@@ -67,6 +69,7 @@ func (s *stack) make(c stackConfig) error {
 	if err := packetpool.PoolCreate(&s.clientPool, name, c.clientPool.payload, c.clientPool.memory); err != nil {
 		return err
 	}
+	s.untouched = s.look()
 	address, mask := ip.IPAddress(0, 0, 0, 0), ip.IPAddress(0, 0, 0, 0)
 	for _, p := range c.addresses {
 		if p.Addr().Is4() {
@@ -145,8 +148,10 @@ type poolState struct {
 	pool    *packetpool.Pool
 }
 
-// pools are the states of both pools, before anything happens.
-func (s *stack) pools() []poolState {
+// pools are the states of both pools, before anything happened.
+func (s *stack) pools() []poolState { return slices.Clone(s.untouched) }
+
+func (s *stack) look() []poolState {
 	var states []poolState
 	for _, pool := range []*packetpool.Pool{&s.ipPool, &s.clientPool} {
 		if info, err := packetpool.PoolInfoGet(pool); err == nil {
