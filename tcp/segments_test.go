@@ -119,6 +119,12 @@ func TestWindowBehindAFIN(t *testing.T) {
 		for i := range 3 {
 			b.send(t, server, []byte{byte(i)})
 		}
+		// What is under way when the connection is reset is answered with a RST of
+		// nobody's, so all is acknowledged before.
+		first := nxtest.Await(t, b.rec, func(e nx.SegmentEvent) bool { return e.Direction == nx.Sent && e.Length > 0 })
+		nxtest.Await(t, b.rec, func(e nx.SegmentEvent) bool {
+			return e.Direction == nx.Received && e.Ack == first.Sequence+3
+		})
 		requireStatus(t, nx.InProgress, tcp.SocketDisconnect(server, nx.NoWait))
 		<-ended
 		nxtest.Await(t, a.rec, func(e nx.SegmentEvent) bool { return e.Direction == nx.Received && e.Flags&4 != 0 })
