@@ -37,8 +37,11 @@ func AllocateContext(ctx context.Context, pool *Pool, packetType PacketType, wai
 }
 
 // AllocateOn is [Allocate] for a caller that waits for something else as well: the
-// wait is in its suspension, which whoever has that something resumes. The status
-// is NX_WAIT_ABORTED then.
+// wait is in its suspension, which whoever has that something resumes. The suspension
+// is the pool's from the call to the return, and on no list of the pool's then.
+//
+// Errors: those of [Allocate]; NX_WAIT_ABORTED when somebody else has resumed it. A
+// packet that came first is taken, and the caller's.
 func AllocateOn(suspension *nx.Suspension, pool *Pool, packetType PacketType, wait nx.Wait) (Packet, error) {
 	return allocate("packetpool.AllocateOn", context.Background(), suspension, pool, packetType, wait)
 }

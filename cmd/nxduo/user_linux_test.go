@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -41,7 +42,7 @@ func newOrdinary(t *testing.T, mode string) *ordinary {
 	t.Helper()
 	l := local(t)
 	if table, err := os.ReadFile("/proc/self/uid_map"); err != nil || strings.Join(strings.Fields(string(table)), " ") != "0 0 4294967295" {
-		t.Skip("not root of the machine: every test here is run by an ordinary user")
+		missing(t, "root of the machine", errors.New("every test here is run by an ordinary user"))
 	}
 	for _, command := range []string{"bash", "unshare", "setpriv", "mount", "mknod", "chroot"} {
 		_, err := exec.LookPath(command)

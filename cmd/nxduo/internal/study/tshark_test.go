@@ -24,6 +24,7 @@ type reading struct {
 
 	// By sequence number and length. tshark cannot tell the first two apart.
 	again, late []string // sent another time; came behind later bytes
+	first       []string // not sent before, late or not
 	lost        bool     // the trace has segments that were dropped before they came
 }
 
@@ -80,8 +81,10 @@ func TestTsharkAgrees(t *testing.T) {
 			for flow, our := range ours {
 				their := theirs[flow]
 				assert.Equal(t, []int64{int64(our.segments), int64(our.data), our.bytes}, []int64{int64(their.segments), int64(their.data), their.bytes}, flow)
+				assert.Len(t, slices.Compact(slices.Sorted(slices.Values(our.first))), len(our.first), "%s: nothing is new twice", flow)
 				if our.lost {
 					assert.Empty(t, without(our.again, their.again), flow)
+					assert.Empty(t, without(their.again, slices.Concat(our.again, our.first)), flow)
 				} else {
 					assert.ElementsMatch(t, slices.Concat(our.again, our.late), their.again, flow)
 				}
@@ -109,11 +112,14 @@ func ourReading(t *testing.T, file *bytes.Buffer) map[string]reading {
 		r.lost = r.lost || lost
 		if s.Length > 0 {
 			r.data++
-			switch key := fmt.Sprintf("%d+%d", s.Seq, s.Length); {
-			case s.Again:
+			key := fmt.Sprintf("%d+%d", s.Seq, s.Length)
+			if s.Again {
 				r.again = append(r.again, key)
-			case s.OutOfOrder:
-				r.late = append(r.late, key)
+			} else {
+				r.first = append(r.first, key)
+				if s.OutOfOrder {
+					r.late = append(r.late, key)
+				}
 			}
 		}
 		readings[flow] = r
