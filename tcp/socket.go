@@ -144,14 +144,15 @@ func SocketCreate(inst *ip.Instance, socket *Socket, name string, typeOfService,
 	return nil
 }
 
-// clear zeroes what an earlier life of the block has left.
+// clear zeroes what an earlier life of the block has left. Receivers that were
+// resumed in it and have not come back yet still count themselves out of resumed.
 func (s *Socket) clear() {
 	s.state, s.client, s.port, s.bound, s.binder = 0, false, 0, false, nil
 	s.conn, s.last, s.quiet = nil, lastInfo{}, flow{}
 	s.mss, s.peerMSS, s.peer, s.local = 0, 0, netip.AddrPort{}, netip.Addr{}
 	s.connecting, s.receiving, s.starving, s.transmitting, s.disconnecting = nil, nil, nil, nil, nil
 	s.vlan, s.notify, s.counters = 0, notifications{}, socketCounters{}
-	s.giveUp, s.probes, s.resumed = nil, probes{}, 0
+	s.giveUp, s.probes = nil, probes{}
 }
 
 // SocketDelete ends a socket: nx_tcp_socket_delete. The block may be created
