@@ -230,7 +230,7 @@ func (c *connection) end() {
 	s.control.Lock()
 	defer s.control.Unlock()
 	c.p.mu.Lock()
-	mine := s.conn == c
+	mine := s.conn == c && c.socket == s // who waited for the connection may have let go of it already
 	c.p.mu.Unlock()
 	if mine {
 		c.abandon(false, true)

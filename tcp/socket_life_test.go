@@ -3,6 +3,7 @@ package tcp
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"gonetx/packetpool/nx"
 
@@ -31,4 +32,24 @@ func TestResumedReceiverComesBackLate(t *testing.T) {
 		assert.Equal(t, nx.NotBound, <-came)
 		assert.Zero(t, s.resumed)
 	})
+}
+
+// A connection attempt is over, and its caller lets go of the connection before the one
+// who ended it comes to that: there is nothing left to do then.
+func TestTwoEndAConnection(t *testing.T) {
+	p := &protocol{clock: nx.RealClock, connections: map[flow]*connection{}}
+	s := &Socket{p: p, bound: true, state: Closed}
+	c := &connection{p: p, socket: s}
+	s.conn = c
+
+	s.control.Lock()
+	ended := make(chan struct{})
+	go func() {
+		c.end()
+		close(ended)
+	}()
+	time.Sleep(20 * time.Millisecond) // it waits for the control lock then; if it does not, nothing is shown
+	c.abandon(false, false)
+	s.control.Unlock()
+	<-ended
 }
