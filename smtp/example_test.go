@@ -22,12 +22,10 @@ func exampleServer(network *ram.Network, reply func(line string) string) (stop f
 	must(packetpool.PoolCreate(&pool, "server", 1536, 64*(60+1536)))
 	must(ip.Create(&inst, "server", ip.IPAddress(1, 2, 3, 4), ip.IPAddress(255, 255, 255, 0), &pool, network.Driver(), 2048, 1))
 	must(tcp.Enable(&inst))
-	s := &mailServer{inst: &inst, pool: &pool, ended: make(chan struct{}), reply: reply}
-	must(tcp.SocketCreate(&inst, &s.socket, "server", tcp.IPNormal, tcp.FragmentOkay, tcp.IPTimeToLive, 8192, nil, nil))
-	must(tcp.ServerSocketListen(&inst, smtp.DefaultPort, &s.socket, 5, nil))
-	go s.run()
+	s, err := startServer(&inst, &pool, reply)
+	must(err)
 	return func() *mailServer {
-		s.end()
+		must(s.end())
 		must(ip.Delete(&inst))
 		must(packetpool.PoolDelete(&pool))
 		return s

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"gonetx/ip"
@@ -58,7 +58,9 @@ type mailServer struct {
 	inst    *ip.Instance
 	pool    *packetpool.Pool
 	socket  tcp.Socket
-	stopped atomic.Bool
+	asked   chan struct{} // somebody wants a connection
+	stopped sync.Once
+	over    chan struct{} // nobody else is served
 	ended   chan struct{}
 	lines   []string // of all connections
 	mails   []string
@@ -67,12 +69,26 @@ type mailServer struct {
 
 func serve(t testing.TB, inst *ip.Instance, pool *packetpool.Pool, reply func(line string) string) *mailServer {
 	t.Helper()
-	s := &mailServer{inst: inst, pool: pool, ended: make(chan struct{}), reply: reply}
-	require.NoError(t, tcp.SocketCreate(inst, &s.socket, "server", tcp.IPNormal, tcp.FragmentOkay, tcp.IPTimeToLive, 8192, nil, nil))
-	require.NoError(t, tcp.ServerSocketListen(inst, 25, &s.socket, 5, nil))
-	go s.run()
+	s, err := startServer(inst, pool, reply)
+	require.NoError(t, err)
 	t.Cleanup(func() { s.stop(t) })
 	return s
+}
+
+func startServer(inst *ip.Instance, pool *packetpool.Pool, reply func(line string) string) (*mailServer, error) {
+	s := &mailServer{
+		inst: inst, pool: pool, reply: reply,
+		asked: make(chan struct{}, 1), over: make(chan struct{}), ended: make(chan struct{}),
+	}
+	ask := func(*tcp.Socket, uint) { s.asked <- struct{}{} }
+	err := tcp.SocketCreate(inst, &s.socket, "server", tcp.IPNormal, tcp.FragmentOkay, tcp.IPTimeToLive, 8192, nil, nil)
+	if err == nil {
+		err = tcp.ServerSocketListen(inst, smtp.DefaultPort, &s.socket, 5, ask)
+	}
+	if err == nil {
+		go s.run()
+	}
+	return s, err
 }
 
 // stop ends the server; what it has seen may be read after it.
@@ -81,27 +97,34 @@ func (s *mailServer) stop(t testing.TB) {
 	require.NoError(t, s.end())
 }
 
-func (s *mailServer) end() error {
-	if s.stopped.Swap(true) {
-		return nil
-	}
-	<-s.ended
-	_ = tcp.SocketDisconnect(&s.socket, nx.NoWait)
-	_ = tcp.ServerSocketUnaccept(&s.socket)
-	_ = tcp.ServerSocketUnlisten(s.inst, 25)
-	return tcp.SocketDelete(&s.socket)
+func (s *mailServer) end() (err error) {
+	s.stopped.Do(func() {
+		close(s.over)
+		<-s.ended
+		_ = tcp.SocketDisconnect(&s.socket, nx.NoWait)
+		_ = tcp.ServerSocketUnaccept(&s.socket)
+		_ = tcp.ServerSocketUnlisten(s.inst, smtp.DefaultPort)
+		err = tcp.SocketDelete(&s.socket)
+	})
+	return err
 }
 
-// run serves connections until it is stopped, which it sees when none comes.
+// run serves connections until it is stopped. It accepts one that is asked for, and
+// waits for its handshake as long as that takes.
 func (s *mailServer) run() {
 	defer close(s.ended)
-	for !s.stopped.Load() {
-		if tcp.ServerSocketAccept(&s.socket, 5) == nil {
+	for {
+		select {
+		case <-s.over:
+			return
+		case <-s.asked:
+		}
+		if tcp.ServerSocketAccept(&s.socket, nx.WaitForever) == nil {
 			s.session()
 			_ = tcp.SocketDisconnect(&s.socket, 500)
 		}
 		_ = tcp.ServerSocketUnaccept(&s.socket)
-		_ = tcp.ServerSocketRelisten(s.inst, 25, &s.socket)
+		_ = tcp.ServerSocketRelisten(s.inst, smtp.DefaultPort, &s.socket)
 	}
 }
 
