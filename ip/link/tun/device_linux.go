@@ -272,8 +272,14 @@ func (d *device) setUp(c Config, existing netlink.Link, largest uint32) error {
 			return netns.Refused("set "+d.name+" up", unix.CAP_NET_ADMIN, err)
 		}
 	}
-	if !c.LeaveDown {
-		awaitLocal(c.Addresses)
+	if c.LeaveDown {
+		return nil
 	}
+	if existing != nil {
+		if err := awaitCarrier(d.name); err != nil {
+			return err
+		}
+	}
+	awaitLocal(c.Addresses)
 	return nil
 }

@@ -106,6 +106,22 @@ func addAddress(l netlink.Link, p netip.Prefix) error {
 	return err
 }
 
+// awaitCarrier waits until the kernel sends over a device that is up. One that stays
+// has no carrier while nobody has it open; when it gets it back, a work queue puts
+// its queue in place, and what is sent before that is lost (linkwatch_do_dev). A
+// kernel that does not get there in time is left to itself.
+func awaitCarrier(name string) error {
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(100 * time.Microsecond) {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("look for device %s: %w", name, err)
+		}
+		if l.Attrs().OperState != netlink.OperDown || time.Now().After(deadline) {
+			return nil
+		}
+	}
+}
+
 // awaitLocal waits until the kernel takes datagrams for the addresses. It makes
 // the local route of an IPv6 address in a work queue, after it has answered
 // (addrconf_dad_start, also without detection); a SYN that comes before is

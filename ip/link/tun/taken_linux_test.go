@@ -53,6 +53,7 @@ func TestReleaseTakesItsOffloadBack(t *testing.T) {
 	next, err := attach("nxo1", l, "a program of another kind")
 	require.NoError(t, err)
 	defer next.file.Close()
+	require.NoError(t, awaitCarrier("nxo1"))
 	require.NoError(t, next.file.SetReadDeadline(time.Now().Add(5*time.Second)))
 	c, err := net.Dial("udp4", at(stack4, 7).String())
 	require.NoError(t, err)
@@ -70,6 +71,25 @@ func TestReleaseTakesItsOffloadBack(t *testing.T) {
 		assert.True(t, message.IsChecksumValid(datagram.SourceAddress(), datagram.DestinationAddress(), checksum.Checksum(message.Payload(), 0)))
 		return
 	}
+}
+
+// What the kernel sends to a device that was just opened again is not lost.
+func TestDeviceHasItsCarrier(t *testing.T) {
+	namespaces(t)
+	persistent(t, "nxo4", netlink.TUNTAP_MODE_TUN, unix.IFF_MULTI_QUEUE)
+	for range 20 {
+		require.Eventually(t, func() bool { return operState(t, "nxo4") == netlink.OperDown }, 5*time.Second, time.Millisecond)
+		e, err := New(Config{Name: "nxo4", Addresses: hosts}).Open(link.Attachment{})
+		require.NoError(t, err)
+		assert.EqualValues(t, netlink.OperUp, operState(t, "nxo4"))
+		require.NoError(t, e.Release())
+	}
+}
+
+func operState(t *testing.T, name string) netlink.LinkOperState {
+	l, err := netlink.LinkByName(name)
+	require.NoError(t, err)
+	return l.Attrs().OperState
 }
 
 // Two programs on the queues of one device would each get a part of what comes.
