@@ -253,6 +253,24 @@ func TestProbeCarriesNothingNew(t *testing.T) {
 	})
 }
 
+// A window that closes when somebody waits already, for the acknowledgement of what
+// filled it, is probed as well: the window update may be lost.
+func TestWindowThatClosesMeanwhileIsProbed(t *testing.T) {
+	withAndWithout(t, func(t *testing.T, release bool) {
+		w := newSlow(t, release, 100, nil)
+		sending := w.Go(driven.Thread{}, func() {
+			assert.NoError(t, tcp.SocketSend(w.client, w.a.message(t, []byte(strings.Repeat("x", 100)+"more")), nx.WaitForever))
+		}, nil)
+		w.Sleep(400)
+		assert.GreaterOrEqual(t, len(w.ticks("A", "A", 1)), 3)
+		w.do(func() {
+			assert.Len(t, receive(t, w.server, nx.NoWait), 100)
+			assert.Equal(t, "more", string(receive(t, w.server, 300)))
+		})
+		assert.True(t, sending.Done())
+	})
+}
+
 // A segment with URG is data like any other.
 func TestUrgentDataIsData(t *testing.T) {
 	urgent := 0

@@ -318,6 +318,9 @@ func (c *connection) ackIn(ack, window uint32) (again []control) {
 	}
 	s.probes.answered()
 	s.wakeSender()
+	if c.release == nil && len(s.transmitting) > 0 {
+		c.probe() // somebody has waited since before the window closed
+	}
 	return again
 }
 
