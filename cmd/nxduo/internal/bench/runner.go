@@ -174,8 +174,11 @@ func measureCell(ctx context.Context, l lab, o Options, r *Report, result *Resul
 // extras measures what is not a rate, for the clients that have a stack of
 // their own.
 func extras(ctx context.Context, l lab, o Options, r *Report, clients []Client) {
-	ctx, cancel := context.WithTimeout(ctx, 6*patience)
-	defer cancel()
+	ask := func(c Client, o order) (answer, error) {
+		ctx, cancel := context.WithTimeout(ctx, 6*patience)
+		defer cancel()
+		return ask(ctx, l, c, o)
+	}
 	for _, c := range clients {
 		if c.Design == Kernel {
 			continue
@@ -183,12 +186,12 @@ func extras(ctx context.Context, l lab, o Options, r *Report, clients []Client) 
 		families := or(o.Families, []int{4, 6})
 		m := Memory{Client: c, Conns: idleConns, Family: families[0]}
 		to := netip.AddrPortFrom(l.peer(c, m.Family), portHold)
-		a, err := ask(ctx, l, c, order{Memory: &memory{To: to, Conns: m.Conns}})
+		a, err := ask(c, order{Memory: &memory{To: to, Conns: m.Conns}})
 		m.Bytes, m.Goroutines, m.Failure = a.BytesPerConn, a.GoroutinesPerConn, text(err)
 		r.Memory = append(r.Memory, m)
 		if c.Design == NXDuo {
 			i := Instances{Client: c, Times: makings}
-			a, err := ask(ctx, l, c, order{Times: i.Times})
+			a, err := ask(c, order{Times: i.Times})
 			i.Create, i.Delete, i.Failure = a.Create, a.Remove, text(err)
 			r.Instances = append(r.Instances, i)
 		}
