@@ -56,7 +56,10 @@ var gateways = []netip.Addr{topology.Gateway4.Addr(), topology.Gateway6.Addr()}
 // TestServersThatFail is each kind of bad server and what is said of it, over
 // both families.
 func TestServersThatFail(t *testing.T) {
-	quick := []string{"--connect-timeout", "1s", "--reply-timeout", "300ms"}
+	// Of who answers the answer is waited for. Who falls silent in the middle has time
+	// for what comes before.
+	answers := []string{"--reply-timeout", "20s"}
+	silent := func(after string) []string { return []string{"--reply-timeout", after} }
 	for _, c := range []struct {
 		name  string
 		serve func(net.Conn) // nil: nobody listens
@@ -64,21 +67,21 @@ func TestServersThatFail(t *testing.T) {
 		code  int
 		says  []string
 	}{
-		{"refusing", nil, quick, exitNoConnection, []string{"no connection to", "NX_NOT_CONNECTED (0x38)", "connection refused"}},
-		{"silent", func(c net.Conn) { reads(c, "QUIT") }, quick, exitNoConnection,
+		{"refusing", nil, answers, exitNoConnection, []string{"no connection to", "NX_NOT_CONNECTED (0x38)", "connection refused"}},
+		{"silent", func(c net.Conn) { reads(c, "QUIT") }, silent("300ms"), exitNoConnection,
 			[]string{"does not answer in time", "GREETING: awaiting the reply", "NX_NO_PACKET (0x01)"}},
 		{"silent in mid-mail", func(c net.Conn) {
 			fmt.Fprint(c, "220 hi\r\n")
 			reads(c, "EHLO")
 			fmt.Fprint(c, "250 hi\r\n")
 			reads(c, "QUIT")
-		}, quick, exitNoConnection, []string{"does not answer in time", "MAIL: awaiting the reply"}},
+		}, silent("1500ms"), exitNoConnection, []string{"does not answer in time", "MAIL: awaiting the reply"}},
 		{"resetting", func(c net.Conn) {
 			fmt.Fprint(c, "220 hi\r\n")
 			reads(c, "EHLO")
 			_ = c.(*net.TCPConn).SetLinger(0)
-		}, quick, exitNoConnection, []string{"was lost", "EHLO: awaiting the reply", "NX_NOT_CONNECTED (0x38)", "reset"}},
-		{"closing", func(c net.Conn) { fmt.Fprint(c, "220 hi\r\n"); reads(c, "EHLO") }, quick, exitNoConnection,
+		}, answers, exitNoConnection, []string{"was lost", "EHLO: awaiting the reply", "NX_NOT_CONNECTED (0x38)", "reset"}},
+		{"closing", func(c net.Conn) { fmt.Fprint(c, "220 hi\r\n"); reads(c, "EHLO") }, answers, exitNoConnection,
 			[]string{"was lost", "EHLO: awaiting the reply", "NX_NOT_CONNECTED (0x38)"}},
 		{"lost after the message", func(c net.Conn) {
 			for _, turn := range []struct{ reply, until string }{
@@ -87,10 +90,10 @@ func TestServersThatFail(t *testing.T) {
 				fmt.Fprint(c, turn.reply+"\r\n")
 				reads(c, turn.until)
 			}
-		}, quick, exitNoConnection, []string{"the server may have taken the mail", "MESSAGE: awaiting the reply"}},
-		{"talking nonsense", func(c net.Conn) { fmt.Fprint(c, "HTTP/1.1 200 OK\r\n\r\n"); reads(c, "QUIT") }, quick, exitRefused,
+		}, answers, exitNoConnection, []string{"the server may have taken the mail", "MESSAGE: awaiting the reply"}},
+		{"talking nonsense", func(c net.Conn) { fmt.Fprint(c, "HTTP/1.1 200 OK\r\n\r\n"); reads(c, "QUIT") }, answers, exitRefused,
 			[]string{"does not speak SMTP", "NX_SMTP_GREET_REPLY_ERROR"}},
-		{"closed for today", func(c net.Conn) { fmt.Fprint(c, "554-5.3.2 no service\r\n554 5.3.2 come back\r\n"); reads(c, "QUIT") }, quick, exitRefused,
+		{"closed for today", func(c net.Conn) { fmt.Fprint(c, "554-5.3.2 no service\r\n554 5.3.2 come back\r\n"); reads(c, "QUIT") }, answers, exitRefused,
 			[]string{"refuses", "greeting: 554 5.3.2 no service / 5.3.2 come back"}},
 	} {
 		for _, gateway := range gateways {
@@ -300,8 +303,11 @@ func TestAdviceWorks(t *testing.T) {
 
 	for _, at := range []netip.Prefix{topology.Server4, topology.Server6} {
 		t.Run(at.Addr().String(), func(t *testing.T) {
-			run := invocation{args: toward(at.Addr(), portOf(listener), "--connect-timeout", "2s", "--reply-timeout", "5s"), stdin: "Hello.\n", on: r.Near}
-			got := run.run(t)
+			send := func(patience string) result {
+				args := toward(at.Addr(), portOf(listener), "--connect-timeout", patience, "--reply-timeout", "20s")
+				return invocation{args: args, stdin: "Hello.\n", on: r.Near}.run(t)
+			}
+			got := send("2s")
 			require.Equal(t, exitNoConnection, got.code, got.both())
 			assert.Contains(t, got.err, "no connection to "+netip.AddrPortFrom(at.Addr(), 0).String()[:5])
 			assert.Contains(t, got.err, "NX_NOT_CONNECTED (0x38)")
@@ -309,7 +315,7 @@ func TestAdviceWorks(t *testing.T) {
 			commands := advised(got)
 			require.GreaterOrEqual(t, len(commands), 4, got.err)
 			follow(t, r.Near, commands)
-			got = run.run(t)
+			got = send("20s")
 			require.Equal(t, exitOK, got.code, got.both())
 		})
 	}
