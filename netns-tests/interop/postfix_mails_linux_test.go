@@ -193,7 +193,8 @@ func testScreen(t *testing.T, w *world, server netip.Addr) {
 	_, err := w.send(t, server, letter{port: screenPort})
 	require.NoError(t, err)
 	w.receive(t)
-	_, err = w.send(t, server, letter{port: screenPort, config: smtp.Config{GreetingTimeout: nx.TicksPerSecond}})
+	// Half a second less than somebody waits whom it does not know.
+	_, err = w.send(t, server, letter{port: screenPort, config: smtp.Config{GreetingTimeout: 5 * nx.TicksPerSecond / 2}})
 	require.NoError(t, err, "it is known now")
 	w.receive(t)
 }
