@@ -34,8 +34,8 @@ func quiet() {
 	limit := time.Now().Add(stuckAfter)
 	for kernel, n := false, 0; ; n++ {
 		wait, inKernel := othersWait()
-		kernel = kernel || inKernel
-		if wait && !(kernel && someoneIsRunnable()) {
+		kernel = kernel || inKernel || elsewhere()
+		if wait && !(kernel && someoneMoves()) {
 			return
 		}
 		runtime.Gosched()
@@ -74,16 +74,43 @@ func countInKernel() {
 	}
 }
 
-// someoneIsRunnable looks at all goroutines. Who comes back from the kernel, and
-// has lost its processor meanwhile, is on no list until it gets the scheduler's
-// lock (proc.go, exitsyscallNoP), and a loaded machine may take its time. Looking
-// stops the world, so it is done only when somebody has been in the kernel.
-func someoneIsRunnable() bool { return bytes.Contains(stacks(), []byte(" [runnable")) }
-
-func stacks() []byte {
-	text := make([]byte, 1<<20)
-	return text[:runtime.Stack(text, true)]
+// elsewhere tells whether the caller runs on another thread than when it asked last,
+// or its thread has waited in the kernel meanwhile. The one processor there is goes from
+// thread to thread only when it is taken away from somebody who is in the kernel: he
+// may be on his way back, and no look has met him there.
+func elsewhere() bool {
+	before := lastPlace
+	lastPlace = here()
+	return lastPlace != before
 }
+
+// lastPlace belongs to the world, as fewestInKernel does.
+var lastPlace place
+
+// place is where a goroutine runs: the number of the thread, and how often that has
+// waited in the kernel.
+type place struct{ thread, waits int }
+
+// someoneMoves looks at all goroutines. Who comes back from the kernel, and has lost
+// his processor meanwhile, is on no list until he gets the scheduler's lock (proc.go,
+// exitsyscallNoP), and a loaded machine may take its time. He may also have come back,
+// and be in the kernel again, since the lists were looked at. Looking stops the world,
+// so it is done only when somebody has been in the kernel.
+func someoneMoves() bool {
+	text := stacks()
+	are := func(state string) uint64 { return uint64(bytes.Count(text, []byte(" ["+state))) }
+	return are("runnable") > 0 || are("running") > 1 || are("syscall") > fewestInKernel
+}
+
+// stacks is what all goroutines do. The text is good until the next one.
+func stacks() []byte {
+	if stacksRoom == nil {
+		stacksRoom = make([]byte, 1<<20)
+	}
+	return stacksRoom[:runtime.Stack(stacksRoom, true)]
+}
+
+var stacksRoom []byte // used again, because nobody collects garbage meanwhile
 
 // collector is the garbage collector of a process that runs only when it is
 // asked to, for as long as somebody has taken it.
