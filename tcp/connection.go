@@ -202,23 +202,23 @@ func (c *connection) handshakeDone(ep tcpip.Endpoint) {
 	c.endpoint.set(ep)
 	c.endpoint.setSizes()
 	c.p.mu.Lock()
-	s, wanted := c.socket, c.handshaking
-	c.handshaking = false
-	if wanted {
-		c.ready, c.asked = true, nil
-	}
+	s := c.socket
 	c.p.mu.Unlock()
-	if !wanted {
+	if s != nil {
+		c.endpoint.setFragment(s)
+	}
+	c.p.mu.Lock()
+	if !c.handshaking {
+		c.p.mu.Unlock()
 		c.endpoint.discard()
 		return
 	}
-	c.endpoint.setFragment(s)
-	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
-	if c.socket != s || c.over {
+	c.handshaking, c.ready, c.asked = false, true, nil
+	if c.over {
 		return
 	}
-	s.established()
+	s.established() // before anything that has come is told
 	for ; c.receiver.early > 0; c.receiver.early-- {
 		c.arrived()
 	}
