@@ -3,6 +3,7 @@ package tcp_test
 import (
 	"testing"
 
+	"gonetx/ip/driven"
 	"gonetx/packetpool/nx"
 	"gonetx/packetpool/nxtest"
 	"gonetx/tcp"
@@ -16,31 +17,28 @@ import (
 // and not answered with a RST.
 func TestSamePortAgain(t *testing.T) {
 	families(t, func(t *testing.T, family string) {
-		a, b := pair(t)
-		client, server := established(t, a, b, family)
-		own, err := tcp.ClientSocketPortGet(client)
+		p := newDrivenPair(t, family, nil)
+		own, err := tcp.ClientSocketPortGet(p.client)
 		require.NoError(t, err)
 
-		closed := make(chan error)
-		go func() { closed <- tcp.SocketDisconnect(server, 500) }()
-		require.NoError(t, tcp.SocketStateWait(client, tcp.CloseWait, 500))
-		require.NoError(t, tcp.SocketDisconnect(client, 500))
-		require.NoError(t, <-closed)
-		require.NoError(t, tcp.SocketStateWait(server, tcp.TimedWait, 500))
-		require.NoError(t, tcp.ClientSocketUnbind(client))
+		closing := p.Go(driven.Thread{}, func() { assert.NoError(t, tcp.SocketDisconnect(p.server, 500)) }, nil)
+		require.Equal(t, tcp.CloseWait, stateOf(t, p.client))
+		p.call(t, func() error { return tcp.SocketDisconnect(p.client, 500) })
+		require.True(t, p.Wait(closing, 500))
+		require.Equal(t, tcp.TimedWait, stateOf(t, p.server))
+		require.NoError(t, tcp.ClientSocketUnbind(p.client))
 
-		b.rec.Reset()
-		require.NoError(t, tcp.ClientSocketBind(client, own, nx.NoWait))
-		requireStatus(t, nx.InProgress, tcp.ClientSocketConnect(client, b.addr[family], port, nx.NoWait))
-		isSYN := func(e nx.SegmentEvent) bool { return e.Direction == nx.Received && e.Flags == 2 }
-		nxtest.Await(t, b.rec, isSYN)
-		require.NoError(t, tcp.ServerSocketUnaccept(server))
-		requireStatus(t, nx.ConnectionPending, tcp.ServerSocketRelisten(&b.inst, port, server))
-		require.NoError(t, tcp.ServerSocketAccept(server, 500))
-		require.NoError(t, tcp.SocketStateWait(client, tcp.Established, 500))
+		p.b.rec.Reset()
+		require.NoError(t, tcp.ClientSocketBind(p.client, own, nx.NoWait))
+		requireStatus(t, nx.InProgress, tcp.ClientSocketConnect(p.client, p.b.addr[family], port, nx.NoWait))
+		p.Settle()
+		require.NoError(t, tcp.ServerSocketUnaccept(p.server))
+		requireStatus(t, nx.ConnectionPending, tcp.ServerSocketRelisten(&p.b.inst, port, p.server))
+		p.call(t, func() error { return tcp.ServerSocketAccept(p.server, 500) })
+		require.Equal(t, tcp.Established, stateOf(t, p.client))
 		requests := 0
-		for _, e := range nxtest.Of[nx.SegmentEvent](b.rec) {
-			if isSYN(e) {
+		for _, e := range nxtest.Of[nx.SegmentEvent](p.b.rec) {
+			if e.Direction == nx.Received && e.Flags == 2 {
 				requests++
 			}
 		}
