@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"gonetx/ip"
+	"gonetx/ip/driven"
 	"gonetx/packetpool/nx"
 	"gonetx/packetpool/nxtest"
 	"gonetx/tcp"
@@ -55,13 +56,20 @@ func TestAddressReplaced(t *testing.T) {
 // it is answered as any other, from the own address, which the client does not
 // know.
 func TestBroadcastRequest(t *testing.T) {
-	for _, release := range []bool{false, true} {
-		config := hostConfig{ip: ip.Config{Release: release}}
-		a, b := pairWith(t, config, config)
+	withAndWithout(t, func(t *testing.T, release bool) {
+		w := driven.New(driven.Config{})
+		t.Cleanup(w.Close)
+		config := hostConfig{ip: ip.Config{Clock: w.Clock, Release: release}}
+		a, b := pairOn(t, w.Network, config, config)
 		client := a.socket(t, 8192, nil)
 		require.NoError(t, tcp.ClientSocketBind(client, tcp.AnyPort, nx.NoWait))
 		connect := func() {
-			requireStatus(t, nx.NotConnected, tcp.ClientSocketConnect(client, ip.IPAddress(1, 2, 3, 255), port, 5))
+			t.Helper()
+			var err error
+			require.True(t, w.Wait(w.Go(driven.Thread{}, func() {
+				err = tcp.ClientSocketConnect(client, ip.IPAddress(1, 2, 3, 255), port, 5)
+			}, nil), 100))
+			requireStatus(t, nx.NotConnected, err)
 		}
 		answers := func(flags uint8) int {
 			n := 0
@@ -79,16 +87,17 @@ func TestBroadcastRequest(t *testing.T) {
 		if !release {
 			assert.Zero(t, info.ConnectionsDropped)
 			assert.Zero(t, answers(20))
-			continue
+			return
 		}
 		assert.EqualValues(t, 1, info.ConnectionsDropped)
 		assert.Equal(t, 1, answers(20), "RST, ACK")
 
 		server := b.socket(t, 8192, nil)
 		require.NoError(t, tcp.ServerSocketListen(&b.inst, port, server, 5, nil))
+		t.Cleanup(func() { _ = tcp.ServerSocketUnlisten(&b.inst, port) })
 		requireStatus(t, nx.InProgress, tcp.ServerSocketAccept(server, nx.NoWait))
 		connect()
 		assert.Equal(t, 1, answers(18), "SYN, ACK, from an address that the client does not know")
-		require.NoError(t, tcp.SocketStateWait(server, tcp.ListenState, 500), "its RST")
-	}
+		assert.Equal(t, tcp.ListenState, stateOf(t, server), "its RST")
+	})
 }
