@@ -289,6 +289,8 @@ func TestPingNotAnswered(t *testing.T) {
 		_, err := ICMPPing(a, address, nil, 5)
 		requireStatus(t, nx.NoResponse, err)
 	}
+	// The wait may be over before b has looked.
+	require.Eventually(t, func() bool { return infoOf(t, b).Drops[dropNoICMP] == 2 }, 10*time.Second, time.Millisecond)
 	info := infoOf(t, b)
 	assert.Zero(t, info.TotalPacketsSent)
 	assert.EqualValues(t, 2, info.ReceivePacketsDropped)
