@@ -102,11 +102,11 @@ func NewPool(tb testing.TB, payload, packets uint32, options ...Option) *packetp
 }
 
 // Full demands that a pool has all its packets. Goroutines of a stack may be
-// about to give some back; they get a second for it. A deleted pool is
+// about to give some back; they get some seconds for it. A deleted pool is
 // not looked at.
 func Full(tb testing.TB, pool *packetpool.Pool) {
 	tb.Helper()
-	limit := time.Now().Add(time.Second)
+	limit := time.Now().Add(patience)
 	for {
 		info, err := packetpool.PoolInfoGet(pool)
 		if err != nil || info.FreePackets == info.TotalPackets {
@@ -119,6 +119,9 @@ func Full(tb testing.TB, pool *packetpool.Pool) {
 		runtime.Gosched()
 	}
 }
+
+// patience is how long [Full] waits, of real time: a loaded machine may need it.
+var patience = 10 * time.Second
 
 // Missing describes the packets that are not in a pool, one a line, with their
 // owner and the place where they were allocated.

@@ -94,9 +94,11 @@ func TestLostPacketIsNamed(t *testing.T) {
 	l := &lost{TB: t}
 	pool := nxtest.NewPool(l, 64, 4)
 	kept := allocateAndForget(t, pool)
-	for _, cleanup := range l.cleanups {
-		cleanup()
-	}
+	nxtest.WithPatience(10*time.Millisecond, func() {
+		for _, cleanup := range l.cleanups {
+			cleanup()
+		}
+	})
 	require.Len(t, l.failures, 1)
 	assert.Contains(t, l.failures[0], "allocateAndForget")
 	assert.Contains(t, l.failures[0], "nxtest_test.go")

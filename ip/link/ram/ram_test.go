@@ -201,11 +201,11 @@ func TestReaderParksOnTheClock(t *testing.T) {
 	n := ram.NewNetwork(ram.Config{})
 	clock := &linktest.CountingClock{}
 	h := linktest.NewHost(t, n.Driver(), link.Attachment{Clock: clock}, server4)
-	require.Eventually(t, func() bool { return clock.Parked() == 1 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return clock.Parked() == 1 }, 10*time.Second, time.Millisecond)
 	for range 100 {
 		n.Inject(linktest.UDP(at(client4, 1), at(server4, 2), []byte("hello")))
 	}
-	require.Eventually(t, func() bool { return clock.Parked() == 1 && h.Endpoint.Info().InFrames == 100 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return clock.Parked() == 1 && h.Endpoint.Info().InFrames == 100 }, 10*time.Second, time.Millisecond)
 	h.Endpoint.Stop()
 	assert.Zero(t, clock.Parked())
 }
