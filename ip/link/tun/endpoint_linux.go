@@ -31,9 +31,9 @@ type endpoint struct {
 	intake intake
 	ended  chan struct{} // closed by the reader
 
-	stopping atomic.Bool // the reader shall end
-	verified atomic.Bool // the frame under delivery needs no checksum verified
-	lost     atomic.Bool // the device does not take frames
+	stopping atomic.Bool   // the reader shall end
+	verified atomic.Bool   // the frame under delivery needs no checksum verified
+	downs    atomic.Uint32 // odd while the device takes no frames; counts with each change
 
 	mu      sync.Mutex // guards the field below
 	reading bool       // the reader was started
@@ -176,6 +176,7 @@ func (e *endpoint) write(pkt *stack.PacketBuffer) (reason string) {
 	if len(iov) > maxPieces {
 		return DropPieces
 	}
+	downs := e.downs.Load()
 	e.writers.RLock()
 	released, errno := e.fd < 0, unix.Errno(0)
 	switch {
@@ -193,7 +194,7 @@ func (e *endpoint) write(pkt *stack.PacketBuffer) (reason string) {
 		return e.refused(errno)
 	}
 	e.CountOut(1)
-	if e.lost.Load() && e.lost.CompareAndSwap(true, false) {
+	if downs%2 == 1 && e.downs.CompareAndSwap(downs, downs+1) { // nobody has found it down since
 		e.LinkChange(true, nil)
 	}
 	return ""
@@ -225,7 +226,7 @@ func pieces(header []byte, pkt *stack.PacketBuffer) iter.Seq[[]byte] {
 func (e *endpoint) refused(errno unix.Errno) (reason string) {
 	switch errno {
 	case unix.EIO:
-		if e.lost.CompareAndSwap(false, true) {
+		if downs := e.downs.Load(); downs%2 == 0 && e.downs.CompareAndSwap(downs, downs+1) {
 			e.LinkChange(false, errors.New(DropDeviceDown))
 		}
 		return DropDeviceDown
