@@ -34,9 +34,12 @@ func quiet() {
 	limit := time.Now().Add(stuckAfter)
 	for kernel, n := false, 0; ; n++ {
 		wait, inKernel := othersWait()
-		kernel = kernel || inKernel || elsewhere()
-		if wait && !(kernel && someoneMoves()) {
-			return
+		kernel = kernel || inKernel
+		if wait {
+			kernel = elsewhere() || kernel
+			if !kernel || !someoneMoves() {
+				return
+			}
 		}
 		runtime.Gosched()
 		if n%1024 == 1023 && time.Now().After(limit) {
