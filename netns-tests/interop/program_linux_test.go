@@ -162,7 +162,7 @@ func (j *journal) note(line string, ended bool) {
 // those to come.
 func (j *journal) await(t *testing.T, text string) {
 	t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(2 * time.Minute) // Postfix starts by shell scripts
 	for seen := 0; ; {
 		j.mu.Lock()
 		for ; seen < len(j.lines); seen++ {
