@@ -363,8 +363,9 @@ func TestUpLeavesAFolder(t *testing.T) {
 			}
 		}
 	}
-	assert.GreaterOrEqual(t, segments["IPv4"], 7)
-	assert.GreaterOrEqual(t, segments["IPv6"], 7)
+	const least = 5 // a handshake, and a line each way; the end of the last one may come too late
+	assert.GreaterOrEqual(t, segments["IPv4"], least)
+	assert.GreaterOrEqual(t, segments["IPv6"], least)
 	assert.NotZero(t, again["IPv4"], "the one that was dropped; on a busy machine others may be late")
 	report, err := os.ReadFile(filepath.Join(dir, reportFile))
 	require.NoError(t, err)
