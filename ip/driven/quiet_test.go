@@ -4,7 +4,6 @@ package driven
 
 import (
 	"os"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -34,42 +33,4 @@ func TestKernelIsNoStandstill(t *testing.T) {
 	<-ended
 	quiet()
 	assert.False(t, someoneMoves())
-}
-
-// Whoever gets the processor of somebody who is in the kernel runs on another thread,
-// and who has been there himself notices that, too.
-func TestKernelIsNoticedByTheThread(t *testing.T) {
-	if here() == (place{}) {
-		t.Skip("threads have no numbers here")
-	}
-	w := New(Config{})
-	defer w.Close()
-	read := func() {
-		in, out, err := os.Pipe()
-		require.NoError(t, err)
-		defer func() { _ = in.Close() }()
-		descriptor := int(in.Fd())
-		time.AfterFunc(20*time.Millisecond, func() { _ = out.Close() })
-		_, _ = syscall.Read(descriptor, make([]byte, 1))
-	}
-	elsewhere()
-	read()
-	assert.True(t, elsewhere())
-
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		read()
-	}()
-	noticed := false
-	for waiting := true; waiting; {
-		runtime.Gosched()
-		noticed = noticed || elsewhere()
-		select {
-		case <-back:
-			waiting = false
-		default:
-		}
-	}
-	assert.True(t, noticed)
 }

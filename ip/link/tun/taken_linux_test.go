@@ -86,6 +86,22 @@ func TestDeviceHasItsCarrier(t *testing.T) {
 	}
 }
 
+// Who waits for the carrier does so until somebody has the device open.
+func TestCarrierComesWithAProgram(t *testing.T) {
+	namespaces(t)
+	l := persistent(t, "nxo5", netlink.TUNTAP_MODE_TUN, unix.IFF_MULTI_QUEUE)
+	require.NoError(t, netlink.LinkSetUp(l))
+	require.Eventually(t, func() bool { return operState(t, "nxo5") == netlink.OperDown }, 5*time.Second, time.Millisecond)
+	began := time.Now()
+	require.NoError(t, awaitCarrier("nxo5"))
+	assert.GreaterOrEqual(t, time.Since(began), time.Second, "there is no program, and it is left to itself")
+	d, err := attach("nxo5", l, "")
+	require.NoError(t, err)
+	defer d.file.Close()
+	require.NoError(t, awaitCarrier("nxo5"))
+	assert.EqualValues(t, netlink.OperUp, operState(t, "nxo5"))
+}
+
 func operState(t *testing.T, name string) netlink.LinkOperState {
 	l, err := netlink.LinkByName(name)
 	require.NoError(t, err)

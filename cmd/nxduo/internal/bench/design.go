@@ -48,7 +48,7 @@ const (
 	patience = 5 * time.Second // for anything that takes microseconds
 	message  = 64              // bytes of a round trip
 
-	// For a process to start or to end: it makes pools of a hundred megabytes, and the
-	// machine may have other things to do.
-	processPatience = 6 * patience
+	// For what takes seconds: a process that starts makes pools of a hundred megabytes,
+	// and the machine may have other things to do.
+	longPatience = 6 * patience
 )

@@ -114,7 +114,7 @@ func (l *namespaces) startPeer() error {
 		return err
 	}
 	defer p.out.Close()
-	_ = p.out.SetReadDeadline(time.Now().Add(processPatience))
+	_ = p.out.SetReadDeadline(time.Now().Add(longPatience))
 	line, err := bufio.NewReader(p.out).ReadString('\n')
 	if line != "ready\n" {
 		return fmt.Errorf("the peer is not ready: %q, %w", line, err)
@@ -164,7 +164,7 @@ func (p *process) end() error {
 		_ = p.program.Wait()
 		return nil
 	}
-	_ = p.out.SetReadDeadline(time.Now().Add(processPatience))
+	_ = p.out.SetReadDeadline(time.Now().Add(longPatience))
 	if _, err := io.Copy(io.Discard, p.out); err != nil {
 		_ = p.program.Process.Kill()
 		_ = p.program.Wait()
@@ -217,7 +217,7 @@ func (l *namespaces) client(c Client) (asker, About, error) {
 	}
 	p.about.Client = c
 	l.running[c] = p
-	ctx, cancel := context.WithTimeout(context.Background(), processPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), longPatience)
 	defer cancel()
 	a, err := p.greeting(ctx)
 	if err != nil {

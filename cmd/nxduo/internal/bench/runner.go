@@ -158,7 +158,7 @@ func measureCell(ctx context.Context, l lab, o Options, r *Report, result *Resul
 	if o.Profiles != "" && c.Design != Kernel {
 		m.Profile = fmt.Sprintf("%s/%s-%s-x%d-ipv%d-%d-round%d.pprof", o.Profiles, c.Design, c.Kind, c.Lanes, c.Family, c.MTU, round+1)
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.Warm+m.For+6*patience)
+	ctx, cancel := context.WithTimeout(ctx, m.Warm+m.For+longPatience)
 	defer cancel()
 	a, err := process.ask(ctx, order{Measure: m})
 	if err != nil {
@@ -175,7 +175,7 @@ func measureCell(ctx context.Context, l lab, o Options, r *Report, result *Resul
 // their own.
 func extras(ctx context.Context, l lab, o Options, r *Report, clients []Client) {
 	ask := func(c Client, o order) (answer, error) {
-		ctx, cancel := context.WithTimeout(ctx, 6*patience)
+		ctx, cancel := context.WithTimeout(ctx, longPatience)
 		defer cancel()
 		return ask(ctx, l, c, o)
 	}

@@ -214,7 +214,7 @@ func transferOf(ctx context.Context, l lab, c Client, kind Kind, size int, at ti
 		port = portSource // a cue would be a part of each transfer
 	}
 	to := netip.AddrPortFrom(l.peer(c, 4), port)
-	limit, cancel := context.WithTimeout(ctx, at+6*patience)
+	limit, cancel := context.WithTimeout(ctx, at+longPatience)
 	defer cancel()
 	return ask(limit, l, c, order{Transfer: &transfer{Kind: kind, To: to, Size: size, For: at}})
 }

@@ -228,7 +228,7 @@ func exchange(c net.Conn, sends, takes uint64, size int, moved *atomic.Uint64) e
 
 // dial is a connection from the kernel to the stack.
 func (h *soakHost) dial(l *soakLane, to netip.AddrPort, seed uint64, size int) error {
-	c, err := net.DialTimeout("tcp", to.String(), 6*patience)
+	c, err := net.DialTimeout("tcp", to.String(), longPatience)
 	if err != nil {
 		return err
 	}
@@ -265,7 +265,7 @@ func (h *soakHost) client(l *soakLane, to netip.AddrPort, seed uint64, size int)
 	if err := tcp.ClientSocketBind(&s.tcp, tcp.AnyPort, nx.NoWait); err != nil {
 		return err
 	}
-	if err := tcp.ClientSocketConnect(&s.tcp, to.Addr(), uint(to.Port()), nx.Ticks(6*patience)); err != nil {
+	if err := tcp.ClientSocketConnect(&s.tcp, to.Addr(), uint(to.Port()), nx.Ticks(longPatience)); err != nil {
 		return err
 	}
 	sent := make(chan error, 1)
@@ -285,12 +285,12 @@ func (h *soakHost) client(l *soakLane, to netip.AddrPort, seed uint64, size int)
 		return err
 	}
 	h.connections.Add(1)
-	packet, err := tcp.SocketReceive(&s.tcp, nx.Ticks(6*patience))
+	packet, err := tcp.SocketReceive(&s.tcp, nx.Ticks(longPatience))
 	if !errors.Is(err, nx.NotConnected) {
 		_ = packetpool.Release(packet)
 		return fmt.Errorf("the end was expected: %v", err)
 	}
-	if err := tcp.SocketDisconnect(&s.tcp, nx.Ticks(6*patience)); err != nil {
+	if err := tcp.SocketDisconnect(&s.tcp, nx.Ticks(longPatience)); err != nil {
 		return err
 	}
 	return s.remove()
@@ -350,7 +350,7 @@ func (h *soakHost) end(joined bool) error {
 	}
 	// The last acknowledgements of connections that have just ended may be on
 	// their way.
-	limit := time.Now().Add(6 * patience)
+	limit := time.Now().Add(longPatience)
 	for {
 		whole := true
 		for i, pool := range []*packetpool.Pool{&h.in, &h.out} {
